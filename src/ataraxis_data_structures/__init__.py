@@ -1,0 +1,36 @@
+"""Shared arrays and crash-proof, high-rate logging for the processes of an acquisition rig."""
+
+# The house, from the roof down; a room imports only from the floors beneath it.
+#
+#   cli/                                 the commands of `axds`
+#   logs/    jobs/                       what the rig recorded | who is working on it
+#   memory/  files/  config  series      shared arrays and queues | folders | YAML | interpolation
+#   _core/   errors                      compiled ground: buffers, words, clocks | names of failures
+#
+# Names are found on first use, so that importing the package costs no more than what a program touches.
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .errors import ArchiveError as ArchiveError
+
+__all__ = [
+    "ArchiveError",
+]
+
+_HOMES = {
+    "ArchiveError": "errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

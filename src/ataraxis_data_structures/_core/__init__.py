@@ -1,0 +1,1 @@
+"""The compiled ground: buffers, words and clocks; never paths or processes."""

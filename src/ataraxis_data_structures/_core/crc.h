@@ -1,0 +1,118 @@
+/* Two check sums: CRC-32C guards log records (the processor computes it), CRC-32 is what zip archives demand.
+ *
+ * Both work on the reflected polynomial with the usual inversion before and after, so that `seed` chains:
+ * crc(crc(0, a), b) == crc(0, a + b).
+ */
+#ifndef AXDS_CRC_H
+#define AXDS_CRC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define AXDS_POLY_CRC32  0xEDB88320u
+#define AXDS_POLY_CRC32C 0x82F63B78u
+#define AXDS_CRC_SLICES  16
+
+typedef struct {
+    uint32_t slice[AXDS_CRC_SLICES][256];
+} axds_crc_table;
+
+static axds_crc_table axds_table_crc32;
+static axds_crc_table axds_table_crc32c;
+
+static void axds_crc_fill(axds_crc_table *table, uint32_t polynomial) {
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        uint32_t crc = byte;
+        for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (polynomial & (0u - (crc & 1u)));
+        table->slice[0][byte] = crc;
+    }
+    for (int slice = 1; slice < AXDS_CRC_SLICES; slice++)
+        for (uint32_t byte = 0; byte < 256; byte++) {
+            uint32_t before = table->slice[slice - 1][byte];
+            table->slice[slice][byte] = (before >> 8) ^ table->slice[0][before & 0xFF];
+        }
+}
+
+static inline uint32_t axds_crc_load32(const unsigned char *bytes) {
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+static uint32_t axds_crc_by_table(const axds_crc_table *table, uint32_t seed, const void *data, size_t size) {
+    const unsigned char *next = (const unsigned char *)data;
+    uint32_t crc = ~seed;
+    for (; size >= 16; next += 16, size -= 16) {
+        uint32_t word[4];
+        for (int i = 0; i < 4; i++) word[i] = axds_crc_load32(next + 4 * i);
+        word[0] ^= crc;
+        crc = 0;
+        for (int i = 0; i < 4; i++)
+            for (int byte = 0; byte < 4; byte++)
+                crc ^= table->slice[15 - 4 * i - byte][(word[i] >> (8 * byte)) & 0xFF];
+    }
+    for (; size; size--) crc = (crc >> 8) ^ table->slice[0][(crc ^ *next++) & 0xFF];
+    return ~crc;
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define AXDS_HAVE_CRC32C_UNIT 1
+#include <nmmintrin.h>
+
+static int axds_crc32c_unit(void) { return __builtin_cpu_supports("sse4.2"); }
+
+__attribute__((target("sse4.2")))
+static uint32_t axds_crc32c_by_unit(uint32_t seed, const void *data, size_t size) {
+    const unsigned char *next = (const unsigned char *)data;
+    uint64_t crc = (uint32_t)~seed, word;
+    for (; size >= 8; next += 8, size -= 8) {
+        memcpy(&word, next, 8);
+        crc = _mm_crc32_u64(crc, word);
+    }
+    for (; size; size--) crc = _mm_crc32_u8((uint32_t)crc, *next++);
+    return ~(uint32_t)crc;
+}
+
+#elif defined(__aarch64__) && defined(__GNUC__) && defined(__linux__)
+#define AXDS_HAVE_CRC32C_UNIT 1
+#include <arm_acle.h>
+#include <sys/auxv.h>
+
+static int axds_crc32c_unit(void) { return (getauxval(AT_HWCAP) & (1UL << 7)) != 0; /* HWCAP_CRC32 */ }
+
+__attribute__((target("+crc")))
+static uint32_t axds_crc32c_by_unit(uint32_t seed, const void *data, size_t size) {
+    const unsigned char *next = (const unsigned char *)data;
+    uint32_t crc = ~seed;
+    uint64_t word;
+    for (; size >= 8; next += 8, size -= 8) {
+        memcpy(&word, next, 8);
+        crc = __crc32cd(crc, word);
+    }
+    for (; size; size--) crc = __crc32cb(crc, *next++);
+    return ~crc;
+}
+#endif
+
+static int axds_crc_has_unit = 0;
+
+/* Called once by each module that includes this header, at its import. */
+static void axds_crc_init(void) {
+    axds_crc_fill(&axds_table_crc32, AXDS_POLY_CRC32);
+    axds_crc_fill(&axds_table_crc32c, AXDS_POLY_CRC32C);
+#ifdef AXDS_HAVE_CRC32C_UNIT
+    axds_crc_has_unit = axds_crc32c_unit();
+#endif
+}
+
+static inline uint32_t axds_crc32(uint32_t seed, const void *data, size_t size) {
+    return axds_crc_by_table(&axds_table_crc32, seed, data, size);
+}
+
+static inline uint32_t axds_crc32c(uint32_t seed, const void *data, size_t size) {
+#ifdef AXDS_HAVE_CRC32C_UNIT
+    if (axds_crc_has_unit) return axds_crc32c_by_unit(seed, data, size);
+#endif
+    return axds_crc_by_table(&axds_table_crc32c, seed, data, size);
+}
+
+#endif

@@ -1,0 +1,5 @@
+"""The names of failures; each also is the builtin that a caller would expect."""
+
+
+class ArchiveError(ValueError):
+    """A log archive or journal that is damaged, foreign, or would mix what must stay apart."""

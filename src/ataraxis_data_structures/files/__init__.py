@@ -1,0 +1,1 @@
+"""Folders and files as wholes: written, found, summed, moved, removed."""

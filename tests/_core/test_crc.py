@@ -1,0 +1,27 @@
+import zlib
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+import oracles
+from ataraxis_data_structures._core import crc
+
+
+def test_crc32c_of_the_standard_check_string():
+    assert crc.crc32c(b"123456789") == 0xE3069283
+    assert crc.crc32c(bytes(32)) == 0x8A9136AA  # RFC 3720, B.4
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**32 - 1))
+def test_crc32_is_the_one_of_zlib(data, seed):
+    assert crc.crc32(data, seed) == zlib.crc32(data, seed)
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**32 - 1))
+def test_crc32c_equals_its_bitwise_twin(data, seed):
+    assert crc.crc32c(data, seed) == oracles.crc32c(data, seed)
+
+
+@given(st.binary(max_size=100), st.binary(max_size=100))
+def test_seeds_chain(head, tail):
+    assert crc.crc32c(tail, crc.crc32c(head)) == crc.crc32c(head + tail)

@@ -1,0 +1,79 @@
+"""Leak fixtures for the whole suite, and how much work a stress test does."""
+
+import gc
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+SHM = Path("/dev/shm")
+FULL = os.environ.get("AXDS_STRESS") == "full"
+
+
+@pytest.fixture
+def rounds():
+    """Return the rounds of a stress loop: all of them under AXDS_STRESS=full, else the short form."""
+    return lambda full, short: full if FULL else short
+
+
+def _children():
+    pids = set()
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            pids.update(map(int, (task / "children").read_text().split()))
+        except FileNotFoundError:  # a thread that just ended has no children
+            continue
+    return pids
+
+
+def _descriptors():
+    found = {}
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found[int(fd)] = os.readlink(f"/proc/self/fd/{fd}")
+        except FileNotFoundError:  # the descriptor that listed the folder
+            continue
+    return found
+
+
+def _segments():
+    """Names of shared memory that this user's processes hold; other suites on the machine carry another pid."""
+    return {path.name for path in SHM.iterdir()} if SHM.is_dir() else set()
+
+
+def _temporaries():
+    return set(os.listdir(tempfile.gettempdir()))
+
+
+def _snapshot():
+    return {
+        "shared memory": _segments(),
+        "descriptors": set(_descriptors().items()),
+        "children": _children(),
+        "threads": set(threading.enumerate()),
+        "temporary files": _temporaries(),
+    }
+
+
+def _leaks(before):
+    now = _snapshot()
+    return {kind: now[kind] - before[kind] for kind in now if now[kind] - before[kind]}
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(request, tmp_path_factory):
+    """Fail a test that leaves a segment, descriptor, child, thread or temporary file behind."""
+    tmp_path_factory.getbasetemp()  # pytest's own folder is no leak
+    gc.collect()
+    before = _snapshot()
+    yield
+    deadline = time.monotonic() + 5
+    gc.collect()
+    while (leaks := _leaks(before)) and time.monotonic() < deadline:
+        time.sleep(0.02)  # a process that was told to end needs a moment to be gone
+        gc.collect()
+    if leaks:
+        pytest.fail(f"left behind: {leaks}")

@@ -1,0 +1,59 @@
+"""A room imports only from the floors beneath it, and never from a neighbour."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "ataraxis_data_structures"
+FLOORS = {
+    "_core": 0, "errors": 0,
+    "memory": 1, "files": 1, "config": 1, "series": 1,
+    "logs": 2, "jobs": 2,
+    "store": 3, "datasets": 4, "cli": 5,
+}  # fmt: skip
+PACKAGE = "ataraxis_data_structures"
+
+
+def rooms_imported(code, depth):
+    """Yield the room of every import of ours, at any nesting, in a module `depth` folders under the package."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level in (0, depth + 1):
+            base = ([PACKAGE] if node.level else []) + ([node.module] if node.module else [])
+            names = [".".join([*base, alias.name]) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == PACKAGE:
+                yield [*name.split("."), ""][1]
+
+
+def trespasses(path, code):
+    room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    if room == "__init__":
+        return []
+    imported = rooms_imported(code, len(path.relative_to(SOURCE).parts) - 1)
+    return [f"{room} -> {other}" for other in imported if other != room and FLOORS.get(other, 99) >= FLOORS[room]]
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_point_down(path):
+    assert trespasses(path, path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "planted"),
+    [
+        ("memory/array.py", "from ..logs import reader"),
+        ("memory/array.py", "from ..files.atomic import atomic_write"),
+        ("files/walk.py", "from .. import config"),
+        ("logs/reader.py", "def f():\n    import ataraxis_data_structures.jobs.tracker"),
+        ("series.py", "from . import config"),
+        ("errors.py", "from ._core import crc"),
+        ("logs/reader.py", "from ataraxis_data_structures import DataLogger"),
+    ],
+)
+def test_a_planted_trespass_is_found(path, planted):
+    assert trespasses(SOURCE / path, planted) != []
