@@ -1,0 +1,61 @@
+"""How a benchmark measures: cases interleaved in one run, medians of several rounds, a table with ratios."""
+
+import os
+import platform
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def seconds(deed):
+    """Return how long one call of `deed` takes."""
+    start = time.perf_counter()
+    deed()
+    return time.perf_counter() - start
+
+
+def interleaved(cases, rounds=7):
+    """Return {name: median}; each case is a callable that returns its own figure, all run in turns."""
+    figures = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, case in cases.items():
+            figures[name].append(case())
+    return {name: statistics.median(values) for name, values in figures.items()}
+
+
+def machine():
+    """Return one line on what the figures were measured on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.processor())
+    cores = len(os.sched_getaffinity(0))
+    software = f"Linux {platform.release()}, CPython {platform.python_version()}, numpy {np.__version__}"
+    return f"{model}, {cores} cores, {software}"
+
+
+class Table:
+    """Lines of measured ratios, each against what it must reach."""
+
+    def __init__(self, title):
+        self.title = title
+        self.lines = []
+
+    def add(self, what, ours, theirs, ratio, bound, *, unit="", at_least=True):
+        """Note one ratio; `bound` is what it must be at least, or at most."""
+        held = ratio >= bound if at_least else ratio <= bound
+        self.lines.append((what, ours, theirs, unit, ratio, f"{'>=' if at_least else '<='} {bound:g}", held))
+
+    def markdown(self):
+        """Return the table as Markdown."""
+        head = "| what | ours | theirs | unit | ratio | asked | held |\n|---|--:|--:|---|--:|--:|---|\n"
+        rows = [
+            f"| {what} | {ours:,.4g} | {theirs:,.4g} | {unit} | {ratio:,.3g} | {bound} | {'yes' if held else 'NO'} |"
+            for what, ours, theirs, unit, ratio, bound, held in self.lines
+        ]
+        return f"### {self.title}\n\n{head}" + "\n".join(rows) + "\n"
+
+    def print(self):
+        """Print the table and the machine."""
+        sys.stdout.write(f"{self.markdown()}\n{machine()}\n\n")
