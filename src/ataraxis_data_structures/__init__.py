@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .errors import ArchiveError as ArchiveError
+    from .logs.record import LogPackage as LogPackage
 
 __all__ = [
     "ArchiveError",
+    "LogPackage",
 ]
 
 _HOMES = {
     "ArchiveError": "errors",
+    "LogPackage": "logs.record",
 }
 
 
