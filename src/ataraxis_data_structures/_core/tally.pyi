@@ -1,0 +1,10 @@
+from typing import final
+
+from typing_extensions import Buffer
+
+@final
+class Tally:
+    claims: dict[int, int]
+    def __init__(self) -> None: ...
+    def add(self, span: Buffer) -> int: ...
+    def sources(self) -> list[tuple[int, int, int, int]]: ...
