@@ -22,7 +22,7 @@ cdef class Tally:
     cdef Count _counts[256]
     cdef readonly dict claims
 
-    def __init__(self):
+    def __cinit__(self):
         self.claims = {}
 
     def add(self, const unsigned char[::1] span not None) -> int:
