@@ -3,3 +3,7 @@
 
 class ArchiveError(ValueError):
     """A log archive or journal that is damaged, foreign, or would mix what must stay apart."""
+
+
+class SegmentError(ValueError):
+    """A block of shared memory that is foreign, damaged, or not of the kind that was asked for."""

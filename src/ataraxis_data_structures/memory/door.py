@@ -1,0 +1,49 @@
+"""Which door to the platform's services is taken: Linux's own, or the portable one."""
+
+import contextlib
+import fcntl
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PORTABLE: bool = sys.platform != "linux" or os.environ.get("AXDS_PORTABLE", "0") not in ("", "0")
+"""True where there is no robust mutex and no futex, or where AXDS_PORTABLE=1 forces it."""
+
+FOLDER: Path = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 the memory itself
+"""Where named blocks live. Without /dev/shm they are files of the temporary folder, which the page cache holds."""
+
+_PATIENCE_S = 10.0
+
+
+def lock_file(descriptor: int, operation: int) -> None:
+    """Take an flock in short slices, so that a stopped holder is a TimeoutError and Ctrl-C is heard."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not try_lock_file(descriptor, operation):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"expected a file lock within {_PATIENCE_S:g} s, got none: its holder may be stopped")
+        time.sleep(0.0005)
+
+
+def try_lock_file(descriptor: int, operation: int) -> bool:
+    """Take an flock if nobody is in the way."""
+    try:
+        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def names_lock() -> Iterator[int]:
+    """Hold the lock under which names in the folder come, go and change hands; yields the folder's descriptor."""
+    descriptor = os.open(FOLDER, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        lock_file(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        # Closing alone would leave the lock with a child that another thread forked meanwhile.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)

@@ -1,0 +1,38 @@
+"""What tells one process from another: start time, boot, pid namespace."""
+
+import os
+from functools import cache
+from pathlib import Path
+from uuid import UUID
+
+_ZOMBIE = ("Z", "X")
+
+
+def start_time(pid: int) -> int:
+    """Return when a living process began, in clock ticks since boot; 0 if there is none or it is a zombie.
+
+    A pid alone names nobody: the kernel gives it to the next process. A pid with its start time does.
+    """
+    try:
+        # The command is in brackets and may hold anything, also blanks and brackets.
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return 0
+    return 0 if fields[0].decode() in _ZOMBIE else int(fields[19])
+
+
+@cache
+def boot_id() -> bytes:
+    """Return the 16 bytes by which the kernel names this boot; zeros where it names none."""
+    try:
+        return UUID(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()).bytes
+    except OSError:
+        return bytes(16)
+
+
+def pid_namespace() -> int:
+    """Return the number of this process's pid namespace; 0 where there are none."""
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return 0

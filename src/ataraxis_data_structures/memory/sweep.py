@@ -1,0 +1,41 @@
+"""Clears away segments that no live process maps."""
+
+import contextlib
+import os
+
+from . import door
+from .segment import Kind, is_unmapped, list_segments, peek
+
+_swept_by: set[int] = set()
+
+
+def sweep() -> list[str]:
+    """Unlink this user's stale segments and return their names; foreign files are never touched.
+
+    A queue's segments are left to recovery, since they may hold messages that are not on disk yet.
+    """
+    removed = []
+    for name in list_segments():
+        with door.names_lock(), contextlib.suppress(FileNotFoundError):
+            if _is_ours(name) and is_unmapped(name) and not _is_needed(name):
+                (door.FOLDER / name).unlink()
+                removed.append(name)
+    return removed
+
+
+def sweep_once() -> None:
+    """Sweep at this process's first call; a folder that is locked for long is left for another time."""
+    if os.getpid() in _swept_by:
+        return
+    _swept_by.add(os.getpid())
+    with contextlib.suppress(TimeoutError):
+        sweep()
+
+
+def _is_ours(name: str) -> bool:
+    return (door.FOLDER / name).stat().st_uid == os.geteuid()
+
+
+def _is_needed(name: str) -> bool:
+    head = peek(name)
+    return head is None or head.kind is not Kind.ARRAY
