@@ -1,6 +1,5 @@
 """What tells one process from another: start time, boot, pid namespace."""
 
-import os
 from functools import cache
 from pathlib import Path
 from uuid import UUID
