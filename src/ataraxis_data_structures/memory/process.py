@@ -1,6 +1,5 @@
 """What tells one process from another: start time, boot, pid namespace."""
 
-from functools import cache
 from pathlib import Path
 from uuid import UUID
 
@@ -20,7 +19,6 @@ def start_time(pid: int) -> int:
     return 0 if fields[0].decode() in _ZOMBIE else int(fields[19])
 
 
-@cache
 def boot_id() -> bytes:
     """Return the 16 bytes by which the kernel names this boot; zeros where it names none."""
     try:
