@@ -25,8 +25,14 @@ cdef class Tally:
     def __cinit__(self):
         self.claims = {}
 
-    def add(self, const unsigned char[::1] span not None) -> int:
-        """Count the records of a span of whole ones and return how many they are."""
+    def add(self, const unsigned char[::1] span not None, uint64_t[::1] words=None) -> int:
+        """Count the records of a span of whole ones and return how many they are.
+
+        `words` are 256 rows of (written, synced, bytes, dropped) that others read; all but synced are counted on.
+        """
+        if words is not None and words.shape[0] != 1024:
+            raise ValueError(f"expected 1024 words, got {words.shape[0]}")
+        cdef bint shared = words is not None
         cdef uint64_t position = 0, size = <uint64_t>span.shape[0], records = 0, count
         cdef axds_record header
         cdef uint32_t claim = 0
@@ -43,9 +49,14 @@ cdef class Tally:
             if header.flags & AXDS_GAP and header.length >= 8:
                 memcpy(&count, &span[position + AXDS_RECORD_BYTES], 8)
                 self._counts[header.source].dropped += count
+                if shared:
+                    words[header.source * 4 + 3] += count
             elif not header.flags & AXDS_PAD:
                 self._counts[header.source].bytes += header.length
                 self._counts[header.source].messages += (header.flags & AXDS_LAST) != 0
+                if shared:
+                    words[header.source * 4] += (header.flags & AXDS_LAST) != 0
+                    words[header.source * 4 + 2] += header.length
             position += axds_record_span(header.length)
             records += 1
         if claim:
