@@ -8,8 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from typing_extensions import Buffer
-
 from .._core import frame
 from .._core.tally import Tally
 from . import layout
@@ -41,7 +39,7 @@ class Appender:
             self.tally.claims.update(claims)
             self._mark(frame.CHECKPOINT)
 
-    def append(self, span: Buffer) -> None:
+    def append(self, span: bytes | memoryview) -> None:
         """Write whole records behind those that are there; after an OSError the same call may be made again."""
         # Mapped, so it outlives a SIGKILL: a successor finds from here which of these records got into the file.
         self.words[Words.TAIL] = self.position
@@ -89,7 +87,7 @@ class Appender:
         self._checkpoint = start
         self._next_checkpoint = self.position + self._checkpoint_bytes
 
-    def _write(self, data: Buffer) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         done = 0
         while done < len(view):
