@@ -5,6 +5,7 @@ import os
 import tempfile
 import threading
 import time
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ FULL = os.environ.get("AXDS_STRESS") == "full"
 def rounds():
     """Return the rounds of a stress loop: all of them under AXDS_STRESS=full, else the short form."""
     return lambda full, short: full if FULL else short
+
+
+@pytest.fixture(scope="session", autouse=True)
+def multiprocessing_helpers():
+    """Start the two processes that multiprocessing keeps for good, so that no test is blamed for them."""
+    resource_tracker.ensure_running()
+    forkserver.ensure_running()
 
 
 def _children():

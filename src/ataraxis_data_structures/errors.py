@@ -1,8 +1,26 @@
 """The names of failures; each also is the builtin that a caller would expect."""
 
+from queue import Full
+
 
 class ArchiveError(ValueError):
     """A log archive or journal that is damaged, foreign, or would mix what must stay apart."""
+
+
+class LaneFullError(Full):
+    """A put that found no room in time; of a put_many, the first `accepted` messages were taken."""
+
+    def __init__(self, message: str, accepted: int = 0) -> None:
+        super().__init__(message)
+        self.accepted = accepted
+
+
+class QueueBusyError(RuntimeError):
+    """A queue or lane that another living process consumes."""
+
+
+class QueueClosedError(ValueError):
+    """A put to a logger that was stopped for good; a message put at that very moment may have been written."""
 
 
 class SegmentError(ValueError):

@@ -1,0 +1,146 @@
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+
+cdef extern from "lane.h" nogil:
+    enum:
+        AXDS_NEW
+        AXDS_RUNNING
+        AXDS_RESTARTING
+        AXDS_CLOSING
+        AXDS_CLOSED
+        AXDS_FAILED
+        AXDS_SLOTS
+        AXDS_LANE_FORMAT
+        AXDS_LANE_HEAD
+
+    ctypedef struct axds_tally:
+        uint64_t accepted[256]
+        uint64_t dropped[256]
+        uint64_t gapped[256]
+
+    ctypedef struct axds_lane:
+        uint64_t capacity
+        uint64_t owner
+        uint32_t claim
+        uint32_t salt
+        uint32_t format
+        uint64_t tail
+        uint64_t head
+        uint64_t taken
+        uint64_t high_water
+        uint64_t put
+        uint64_t put_bytes
+        uint64_t drops
+        uint64_t blocked_ns
+        uint64_t reader
+        axds_tally tally
+
+    ctypedef struct axds_source:
+        uint64_t written
+
+    ctypedef struct axds_total:
+        uint64_t put
+        axds_tally tally
+
+    ctypedef struct axds_hub:
+        uint64_t queue_id
+        uint64_t creator
+        uint64_t pid_namespace
+        uint32_t salt
+        uint32_t format
+        uint32_t drop_newest
+        uint32_t slots
+        uint32_t state
+        uint32_t event_seq
+        uint32_t event_waiting
+        uint32_t next_claim
+        uint32_t lanes_changed
+        uint64_t consumer
+        uint64_t caught_up_ns
+        uint32_t restarts
+        uint64_t retired
+        axds_total *totals
+        axds_source *sources
+        uint32_t *lanes
+
+    ctypedef struct axds_writer:
+        axds_hub *hub
+        axds_lane *lane
+        uint64_t capacity
+        uint64_t tail
+        uint64_t largest
+
+    ctypedef struct axds_reader:
+        axds_lane *lane
+        uint64_t capacity
+        uint64_t head
+        uint64_t span_bytes
+        uint64_t span_messages
+        uint64_t next_seq
+        uint64_t damaged_bytes
+        uint32_t claim
+
+    int axds_futex_off
+    uint32_t axds_generation
+    int axds_watch_forks()
+    uint64_t axds_now_ns()
+
+    uint64_t axds_load64 "axds_load"(uint64_t word)
+    uint32_t axds_load32 "axds_load"(uint32_t word)
+    void axds_store64 "axds_store"(uint64_t word, uint64_t value)
+    void axds_store32 "axds_store"(uint32_t word, uint32_t value)
+    void axds_count(uint64_t word, uint64_t by)
+
+    void axds_lane_init(axds_lane *lane, uint64_t capacity, uint64_t owner, uint32_t claim, uint32_t salt)
+    void axds_writer_init(axds_writer *writer, axds_hub *hub, axds_lane *lane)
+    bint axds_writer_fits(axds_writer *writer, uint64_t need)
+    uint64_t axds_placed(uint64_t capacity, uint64_t tail, uint32_t length)
+    uint64_t axds_message_needs(const axds_writer *writer, uint64_t length)
+    void axds_append(axds_writer *writer, uint8_t source, uint64_t time, uint8_t flags, const void *payload,
+                     uint32_t length)
+    void axds_publish(axds_writer *writer)
+    void axds_tell(axds_writer *writer, uint8_t source, uint64_t messages, uint64_t size)
+    void axds_write_gaps(axds_writer *writer)
+    bint axds_put(axds_writer *writer, uint8_t source, uint64_t time, const unsigned char *payload, uint64_t length)
+    uint64_t axds_put_rows(axds_writer *writer, uint8_t source, const uint64_t *times, const unsigned char *rows,
+                           uint64_t length, uint64_t stride, uint64_t count)
+    void axds_wait_for_space(axds_writer *writer, uint64_t need, uint64_t slice_ns)
+
+    void axds_reader_init(axds_reader *reader, axds_lane *lane)
+    void axds_reader_span(axds_reader *reader, uint64_t max_bytes)
+    bint axds_release(axds_reader *reader, uint64_t size)
+    bint axds_lane_empty(const axds_lane *lane)
+    void axds_wait_for_records(axds_hub *hub, const axds_reader *const *readers, uint64_t count, uint32_t lanes_seen,
+                               uint32_t state_seen, uint64_t slice_ns)
+    void axds_hub_wake(axds_hub *hub)
+    uint32_t axds_next_claim(axds_hub *hub)
+    bint axds_register(axds_hub *hub, uint32_t claim)
+    void axds_forget(axds_hub *hub, uint32_t claim)
+    void axds_add_to_totals(axds_hub *hub, const axds_lane *lane)
+    uint64_t axds_take_seat(uint64_t *seat, uint64_t dead, uint64_t mine)
+
+
+cdef class Hub:
+    cdef unsigned char[::1] memory
+    cdef axds_hub *hub
+
+
+cdef class Writer:
+    cdef unsigned char[::1] memory
+    cdef axds_writer writer
+    cdef Hub hub
+    cdef readonly object keep
+    cdef object turn
+    cdef object turn_thread
+    cdef uint32_t generation
+    cdef bint busy
+    cdef bint gaps
+    cdef bint warned
+    cdef int take_turn(self, bint block, uint64_t deadline) except -1
+    cdef int leave_turn(self) except -1
+
+
+cdef class Reader:
+    cdef unsigned char[::1] memory
+    cdef axds_reader reader
+    cdef object ring

@@ -1,0 +1,271 @@
+"""The queue that producers put log messages into, from any process."""
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import threading
+import time
+import weakref
+from pathlib import Path
+from queue import Empty
+from typing import Any, Literal, Self
+
+from .._core.lane import FORMAT, HUB_BYTES, LANE_HEAD_BYTES, SLOTS, Hub, Producer, Writer, use_polling
+from .._core.record import LogPackage
+from ..errors import LaneFullError
+from . import door, process
+from .drain import LogDrain, open_hub
+from .lane import Lane, Lanes, find_lanes, holds_messages, lane_name
+from .owner import is_alive, own_identity
+from .segment import Kind, Segment
+
+__all__ = ["LogDrain", "LogQueue", "holds_messages"]
+
+_SMALLEST_LANE_BYTES = 1 << 18
+_SLICE_S = 0.05
+
+use_polling(door.PORTABLE)
+
+
+class _Process:
+    """What this process has of all queues; a forked child begins anew."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # a signal handler may put while its thread claims a lane
+        self.queues: weakref.WeakValueDictionary[int, LogQueue] = weakref.WeakValueDictionary()
+        self.writers: dict[int, Writer] = {}
+
+
+_process = _Process()
+os.register_at_fork(after_in_child=_process.__init__)  # type: ignore[misc]
+
+
+class LogQueue(Producer):
+    """A queue of LogPackages that every process may put into; it crosses into others by any route.
+
+    Each producer process fills a lane of its own in shared memory, so puts neither wait for each other nor die with
+    anyone. `get`, `get_nowait` take messages back out as long as no logger process consumes the queue.
+    """
+
+    def __init__(self, block: Segment, hub: Hub) -> None:
+        self._block = block
+        self._settings: dict[str, Any] = json.loads(block.description)
+        super().__init__(hub, self._settings["timeout"])
+        self._hub = hub
+        self.name: str = block.name
+        self.id: int = hub.queue_id
+        self._lanes = Lanes(self.name, hub)
+        self._drain = LogDrain(self.name, hub, [])
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        directory: Path | None = None,
+        lane_bytes: int = 1 << 23,
+        overflow: Literal["block", "drop_newest"] = "block",
+        timeout: float | None = None,
+        max_producers: int = SLOTS,
+    ) -> Self:
+        """Make a queue; `directory` is where recovery finds the log that its messages belong to.
+
+        Each producer gets a lane of `lane_bytes` (a power of two), or less if shared memory is short. `timeout` is in
+        seconds and holds for each put that gives none.
+        """
+        if lane_bytes < 4096 or lane_bytes & (lane_bytes - 1):
+            raise ValueError(f"expected lane_bytes to be a power of two from 4096 on, got {lane_bytes}")
+        if overflow not in ("block", "drop_newest"):
+            raise ValueError(f"expected overflow 'block' or 'drop_newest', got {overflow!r}")
+        if timeout is not None and timeout < 0:
+            raise ValueError(f"expected a timeout of at least 0 s, got {timeout}")
+        queue_id = secrets.randbits(64) | 1
+        salt = secrets.randbits(32) or 1
+        settings = {
+            "format": FORMAT,
+            "queue_id": queue_id,
+            "salt": salt,
+            "directory": None if directory is None else str(directory),
+            "boot_id": process.boot_id().hex(),
+            "lane_bytes": lane_bytes,
+            "timeout": timeout,
+        }
+
+        def prepare(block: Segment) -> None:
+            Hub(block.payload).initialise(
+                queue_id,
+                salt,
+                own_identity(),
+                process.pid_namespace(),
+                drop_newest=overflow == "drop_newest",
+                slots=max_producers,
+            )
+
+        block = Segment.create(
+            f"axds-{queue_id >> 24:010x}",
+            HUB_BYTES,
+            kind=Kind.QUEUE,
+            description=json.dumps(settings).encode(),
+            prepare=prepare,
+        )
+        queue = cls(block, Hub(block.payload))
+        _process.queues[block.id] = queue
+        return queue
+
+    @classmethod
+    def attach(cls, name: str, *, id: int | None = None) -> "LogQueue":  # noqa: A002 the segment's word
+        """Open a queue by name; FileNotFoundError if it is gone. Within a process it is the same object each time."""
+        with _process.lock:
+            known = _process.queues.get(id) if id is not None else None
+            if known is None:
+                block, hub = open_hub(name, id=id)
+                known = _process.queues.get(block.id) or cls(block, hub)
+                _process.queues[block.id] = known
+            return known
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _attach, (self.name, self._block.id)
+
+    @property
+    def salt(self) -> int:
+        """The seed of the check sums of this queue's records."""
+        return self._hub.salt
+
+    @property
+    def state(self) -> str:
+        """One of new, running, restarting, closing, closed, failed."""
+        return self._hub.state
+
+    @state.setter
+    def state(self, state: str) -> None:
+        self._hub.state = state
+
+    @property
+    def hub(self) -> Hub:
+        """The words that all processes of the queue share."""
+        return self._hub
+
+    @property
+    def directory(self) -> Path | None:
+        """Where the log of this queue's messages is."""
+        return None if self._settings["directory"] is None else Path(self._settings["directory"])
+
+    def get(self, block: bool = True, timeout: float | None = None) -> LogPackage:  # noqa: FBT001, FBT002 queue.Queue's
+        """Take a message out, as queue.Queue.get does; QueueBusyError while a logger process consumes the queue."""
+        deadline = time.monotonic() + (1e9 if timeout is None else timeout)
+        while True:
+            found = self._pop()
+            if found is not None:
+                return found
+            left_s = deadline - time.monotonic()
+            if not block or left_s <= 0:
+                raise Empty
+            self._drain.wait(min(left_s, _SLICE_S))
+
+    def _pop(self) -> LogPackage | None:
+        state = self._drain.state
+        self._drain.sit_down(patience_s=5.0 if state == "new" else 0.0)
+        try:
+            return self._drain.pop()
+        finally:
+            self._drain.stand_up()
+
+    def get_nowait(self) -> LogPackage:
+        """Take a message out or raise queue.Empty."""
+        return self.get(block=False)
+
+    def qsize(self) -> int:
+        """Return how many messages wait; a moment later it may be another number."""
+        counts = [lane.counts for lane in self._lanes.refresh().values()]
+        return sum(max(put - taken, 0) for put, _, _, _, taken in counts)
+
+    def empty(self) -> bool:
+        """Tell whether every message was consumed."""
+        return all(lane.empty for lane in self._lanes.refresh().values())
+
+    def full(self) -> bool:
+        """Tell whether this process's next put would have to wait."""
+        return self._lane is not None and self._lane.full
+
+    def discard(self) -> int:
+        """Remove the queue and all its lanes, and return how many messages were in them; the creator calls this."""
+        lost = self.qsize()
+        self._hub.state = "closed"
+        for name in find_lanes(self.name):
+            with contextlib.suppress(FileNotFoundError):
+                Lane(name, hub=self._hub).discard()
+        self._block.unlink()
+        self._drain.close()
+        self._lanes.close()
+        _process.writers.pop(self.id, None)
+        self._let_go()
+        return lost
+
+    def _is_abandoned(self) -> bool:
+        return not is_alive(self._hub.consumer) and not is_alive(self._hub.creator)
+
+    def _claim_lane(self, block: bool, timeout: float | None) -> Writer:  # noqa: FBT001 called from C
+        with _process.lock:
+            known = _process.writers.get(self.id)
+            if known is not None:
+                return known
+            _drop_closed_lanes()
+            if process.pid_namespace() != self._hub.pid_namespace:
+                raise RuntimeError("expected a process of the same pid namespace as the queue, got one of another: its "
+                                   "death could not be told")  # fmt: skip
+            writer = self._make_lane()
+            self._register(writer, 0.0 if not block else 1e9 if timeout is None else timeout)
+            _process.writers[self.id] = writer
+            return writer
+
+    def _make_lane(self) -> Writer:
+        claim, lane_bytes = self._hub.new_claim(), self._settings["lane_bytes"]
+        while True:
+            try:
+                return self._allocate_lane(claim, lane_bytes)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+            if lane_bytes <= _SMALLEST_LANE_BYTES:
+                raise OSError(
+                    errno.ENOSPC, f"expected room for a lane of {lane_bytes} bytes in shared memory, got none"
+                )
+            lane_bytes //= 2
+
+    def _allocate_lane(self, claim: int, lane_bytes: int) -> Writer:
+        made: list[Writer] = []
+
+        def prepare(block: Segment) -> None:
+            made.append(Writer(block.payload, self._hub, own_identity(), claim, keep=block))
+
+        described = self._settings | {"claim": claim}
+        Segment.create(
+            lane_name(self.name, claim),
+            LANE_HEAD_BYTES + lane_bytes,
+            kind=Kind.LANE,
+            description=json.dumps(described).encode(),
+            prepare=prepare,
+        )
+        return made[0]
+
+    def _register(self, writer: Writer, patience_s: float) -> None:
+        """Make the lane known; where all slots are taken, wait for the lane of a dead producer to be retired."""
+        deadline = time.monotonic() + patience_s
+        while not self._hub.register(writer.claim):
+            if time.monotonic() > deadline or self._hub.state == "new":
+                writer.keep.unlink()
+                raise LaneFullError(
+                    f"expected fewer than {len(self._hub.claims())} producers at a time, got another one"
+                )
+            time.sleep(0.01)
+
+
+def _drop_closed_lanes() -> None:
+    for queue_id, writer in list(_process.writers.items()):
+        if writer.closed:
+            del _process.writers[queue_id]
+
+
+def _attach(name: str, block_id: int) -> LogQueue:
+    return LogQueue.attach(name, id=block_id)

@@ -1,0 +1,251 @@
+"""The consuming end of a queue: the logger process drains it, recovery salvages it."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._core import frame
+from .._core.lane import HUB_BYTES, Hub
+from .._core.record import LogPackage
+from ..errors import QueueBusyError, SegmentError
+from . import process
+from .lane import Lane, Lanes, find_lanes, lane_name
+from .owner import is_alive, own_identity, pid_of
+from .segment import Kind, Segment
+
+_PATIENCE_S = 5.0  # a `get` of another process holds the seat for an instant
+_taken: set[tuple[int, str]] = set()  # seats of this process, which its threads must not share; a child's differ
+_seats = threading.Condition()
+os.register_at_fork(after_in_child=_seats.__init__)  # type: ignore[misc]
+
+
+class LogDrain:
+    """Everything that producers put into a queue, for the one process that consumes it.
+
+    A drain over a living queue is made by `attach`, one over what a dead queue left by `salvage`. Each lane gives spans
+    of whole records; what was written elsewhere is then released. Close it, or use it as a context.
+    """
+
+    def __init__(self, name: str, hub: Hub | None, lanes: list[Lane]) -> None:
+        self.name = name
+        self._hub = hub
+        self._salvaged = {lane.claim: lane for lane in lanes}
+        self._lanes = None if hub is None else Lanes(name, hub)
+        self._state_seen = "new"
+        self._seated = False
+        memory = memoryview(bytearray(8192)) if hub is None else hub.sources
+        self.sources: NDArray[np.uint64] = np.frombuffer(memory, dtype=np.uint64).reshape(256, 4)
+        """By source: messages written, synced, bytes written, dropped. The consumer keeps it, statistics show it."""
+
+    @classmethod
+    def attach(cls, name: str) -> Self:
+        """Become the consumer of a queue; QueueBusyError while another process that lives is."""
+        drain = cls(name, open_hub(name)[1], [])
+        drain.sit_down()
+        return drain
+
+    @classmethod
+    def salvage(cls, name: str) -> Self:
+        """Consume what a dead queue left, from its lanes alone; QueueBusyError while a process that lives does.
+
+        Lanes whose owner still lives are among them: it may go on to put.
+        """
+        lanes = []
+        for found in find_lanes(name):
+            try:
+                lane = Lane(found)
+            except FileNotFoundError:
+                continue
+            lane.sit_down()
+            lanes.append(lane)
+        return cls(name, None, lanes)
+
+    @property
+    def salt(self) -> int | None:
+        """The salt of all records; None for a salvage, whose lanes tell it in their descriptions."""
+        return None if self._hub is None else self._hub.salt
+
+    @property
+    def id(self) -> int | None:
+        """The queue's random number; None for a salvage, whose lanes tell it in their descriptions."""
+        return None if self._hub is None else self._hub.queue_id
+
+    @property
+    def creator_alive(self) -> bool:
+        """Whether the process that made the queue still runs."""
+        return self._hub is not None and is_alive(self._hub.creator)
+
+    @property
+    def state(self) -> str:
+        """One of new, running, restarting, closing, closed, failed; a salvage is always "closed"."""
+        self._state_seen = "closed" if self._hub is None else self._hub.state
+        return self._state_seen
+
+    @state.setter
+    def state(self, state: str) -> None:
+        if self._hub is None:
+            raise ValueError(f"expected a living queue to call {state!r}, got a salvage")
+        self._hub.state = state
+
+    def held(self) -> list[Lane]:
+        """Return the lanes by age, for looking only; new ones appear, those that were retired are gone."""
+        return list(self._salvaged.values() if self._lanes is None else self._lanes.refresh().values())
+
+    def lanes(self) -> list[Lane]:
+        """Return the lanes by age, for consuming; new ones appear, those that were retired are gone."""
+        lanes = self.held()
+        for lane in lanes:
+            if not lane.seated:
+                lane.sit_down()
+        return lanes
+
+    def turns(self, max_bytes: int = 1 << 18) -> Iterator[tuple[Lane, memoryview]]:
+        """Yield (lane, span) for each lane that holds records, once, for the caller to write and release.
+
+        Fair by bytes: every lane gets `max_bytes` a round, and what a large record took beyond is taken off the next
+        rounds. One round; wait() when a round yielded nothing and `idle` says so.
+        """
+        for lane in self.lanes():
+            lane.credit_bytes = min(lane.credit_bytes + max_bytes, max_bytes)
+            if lane.credit_bytes <= 0:
+                continue
+            span = lane.span(lane.credit_bytes)
+            if not span:
+                lane.credit_bytes = max_bytes
+                continue
+            lane.credit_bytes -= len(span)
+            yield lane, span
+
+    @property
+    def idle(self) -> bool:
+        """Whether every lane is empty."""
+        return all(lane.empty for lane in self.lanes())
+
+    def wait(self, timeout_s: float) -> None:
+        """Sleep until there are records, the state or the lanes change, or at most `timeout_s`; may return early."""
+        if self._hub is None or self._lanes is None:
+            time.sleep(min(timeout_s, 0.01))
+            return
+        self._hub.wait(self.held(), self._lanes.seen, self._state_seen, timeout_s)
+
+    def retire_finished(self) -> int:
+        """Retire the lanes whose owner ended and that are empty; return how many."""
+        finished = [lane for lane in self.lanes() if not lane.owner_alive() and (lane.empty or lane.damaged)]
+        for lane in finished:
+            lane.retire()
+            self._salvaged.pop(lane.claim, None)
+        return len(finished)
+
+    def owners_alive(self) -> bool:
+        """Tell whether any process that has a lane still runs."""
+        return any(lane.owner_alive() for lane in self.lanes())
+
+    def pop(self) -> LogPackage | None:
+        """Take the next whole message out of the queue, or None if there is none."""
+        for lane in self.lanes():
+            found = _pop(lane)
+            if found is not None:
+                return found
+        return None
+
+    def sit_down(self, patience_s: float = _PATIENCE_S) -> None:
+        """Become the consumer of a living queue, in place of a dead one if need be."""
+        if self._hub is None:
+            raise ValueError(f"expected a living queue, got the salvage of {self.name!r}")
+        take_seat(self._hub, self.name, patience_s)
+        self._seated = True
+        self._finish_retirement(self._hub)
+
+    def stand_up(self) -> None:
+        """Let another process consume, and keep the lanes at hand; what was not released stays in them."""
+        if self._hub is None or not self._seated:
+            return
+        for lane in self.held():
+            lane.stand_up()
+        leave_seat(self._hub, self.name)
+        self._seated = False
+
+    def close(self) -> None:
+        """Stop being the consumer; what was not released stays in the lanes."""
+        self.stand_up()
+        for lane in self._salvaged.values():
+            lane.close()
+        self._salvaged = {}
+        if self._lanes is not None:
+            self._lanes.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _finish_retirement(self, hub: Hub) -> None:
+        """Remove the lane whose counts the last consumer added to the totals before it died."""
+        if hub.last_retired in hub.claims():
+            try:
+                Lane(lane_name(self.name, hub.last_retired), hub=hub).discard()
+            except FileNotFoundError:
+                hub.forget(hub.last_retired)
+
+
+def open_hub(name: str, *, id: int | None = None) -> tuple[Segment, Hub]:  # noqa: A002 the segment's word
+    """Map the words that all processes of a queue share."""
+    block = Segment.attach(name, id=id, kind=Kind.QUEUE)
+    if block.size_bytes < HUB_BYTES:
+        raise SegmentError(f"expected {HUB_BYTES} bytes in the queue {name!r}, got {block.size_bytes}")
+    hub = Hub(block.payload)
+    try:
+        hub.check()
+    except ValueError as error:
+        raise SegmentError(f"expected a queue in {name!r}: {error}") from error
+    if hub.pid_namespace != process.pid_namespace():
+        raise RuntimeError("expected a process of the same pid namespace as the queue: in another one, a dead producer "
+                           "could not be told from a living one")  # fmt: skip
+    return block, hub
+
+
+def take_seat(hub: Hub, name: str, patience_s: float = _PATIENCE_S) -> None:
+    """Become the one consumer, also in place of a dead one; waits a moment for another's `get`."""
+    mine, deadline, dead = own_identity(), time.monotonic() + patience_s, 0
+    with _seats:
+        while (mine, name) in _taken or (seated := hub.take_consumer_seat(mine, dead)) != mine:
+            dead = 0
+            if (mine, name) not in _taken and seated and not is_alive(seated):
+                dead = seated
+            elif time.monotonic() > deadline:
+                raise QueueBusyError(f"expected nobody to consume {name!r}, got process {pid_of(hub.consumer)}")
+            else:
+                _seats.wait(0.0005)
+        _taken.add((mine, name))
+
+
+def leave_seat(hub: Hub, name: str) -> None:
+    """Stop being the consumer."""
+    with _seats:
+        _taken.discard((own_identity(), name))
+        hub.leave_consumer_seat(own_identity())
+        _seats.notify_all()
+
+
+def _pop(lane: Lane) -> LogPackage | None:
+    parts: list[bytes] = []
+    while span := lane.span(0):  # one record
+        row = lane.rows(span)
+        size = len(span)
+        if not len(row) or row[0]["flags"] & frame.GAP:
+            lane.release(size)
+            continue
+        if row[0]["flags"] & frame.FIRST:
+            parts = []
+        parts.append(bytes(span[frame.RECORD_BYTES : frame.RECORD_BYTES + int(row[0]["length"])]))
+        lane.release(size)
+        if row[0]["flags"] & frame.LAST:
+            payload = np.frombuffer(bytearray().join(parts), dtype=np.uint8)
+            return LogPackage(row[0]["source"], row[0]["time"], payload)
+    return None

@@ -1,0 +1,178 @@
+"""The consumer's end of one producer's lane, and which lanes a queue has."""
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._core import frame
+from .._core.lane import Hub, Reader
+from ..errors import QueueBusyError, SegmentError
+from . import segment
+from .owner import Watch, is_alive, own_identity, pid_of
+from .segment import Kind, Segment
+
+_LOOK_BYTES = 1 << 20
+
+
+class Lane(Reader):
+    """One producer's ring of records, as its consumer or an onlooker sees it.
+
+    Attributes:
+        name: the name of its segment.
+        credit_bytes: what fairness still grants it; `LogDrain.turns` keeps it.
+        seated: whether this object is the lane's one consumer.
+    """
+
+    def __init__(self, name: str, *, hub: Hub | None = None) -> None:
+        self._segment = Segment.attach(name, kind=Kind.LANE)
+        try:
+            super().__init__(self._segment.payload)
+        except ValueError as error:
+            raise SegmentError(f"expected a lane in {name!r}: {error}") from error
+        self.name = name
+        self.credit_bytes = 0
+        self._hub = hub
+        self._watch: Watch | None = None
+        self.seated = False
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What recovery needs to know: queue_id, salt, claim, directory, boot_id, format."""
+        found: dict[str, Any] = json.loads(self._segment.description)
+        return found
+
+    def sit_down(self) -> None:
+        """Become the one consumer of this lane; QueueBusyError while another process that lives is."""
+        mine = own_identity()
+        seated = self.take_seat(mine)
+        while seated != mine:
+            if is_alive(seated):
+                raise QueueBusyError(f"expected nobody to consume {self.name!r}, got process {pid_of(seated)}")
+            seated = self.take_seat(mine, seated)
+        self.seated = True
+
+    def stand_up(self) -> None:
+        """Let another process consume this lane."""
+        if self.seated:
+            self.leave_seat(own_identity())
+        self.seated = False
+
+    def owner_alive(self) -> bool:
+        """Tell whether the process that fills this lane still runs."""
+        if self._watch is None:
+            self._watch = Watch(self.owner)
+        return self._watch.alive()
+
+    @property
+    def damaged(self) -> bool:
+        """Whether nothing in the ring can be found any more, since another program wrote over its positions."""
+        return self.queued_bytes > self.lane_bytes
+
+    def release_through(self, seq: int) -> int:
+        """Release the records up to `seq` of this claim, which are on the disk already; return how many."""
+        released = 0
+        while span := self.span(_LOOK_BYTES):
+            rows = self.rows(span)
+            done = int(np.count_nonzero(rows["seq"] <= seq))
+            if done == 0:
+                break
+            last = rows[done - 1]
+            self.release(int(last["offset"]) + frame.span(int(last["length"])))
+            released += done
+        return released
+
+    def rows(self, span: memoryview) -> NDArray[Any]:
+        """Return the records of a span as an array of frame.ROW; those whose check fails are left out."""
+        salt = self.description["salt"]
+        return np.frombuffer(frame.Scanner(span, salt).next(len(span) // frame.RECORD_BYTES), dtype=frame.ROW)
+
+    def gaps_left(self) -> dict[int, int]:
+        """Return, by source, the dropped messages that no GAP record tells of; the owner may still write one."""
+        tables = np.frombuffer(self.tally, dtype=np.uint64).reshape(4, 256)
+        left = tables[2] - tables[3]
+        return {int(source): int(left[source]) for source in np.flatnonzero(left)}
+
+    def retire(self) -> None:
+        """Add what was counted here to the queue's totals and remove the segment.
+
+        ValueError unless the lane is empty and its owner dead, or nothing in it can be read any more.
+        """
+        if self.owner_alive():
+            raise ValueError(f"expected a lane whose owner ended, got {self.name!r} of process {self.owner:x}")
+        if not self.empty and not self.damaged:
+            raise ValueError(f"expected an empty lane, got {self.name!r} with {self.queued_bytes} bytes")
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove the segment with what it holds; the queue's totals keep its counts."""
+        if self._hub is not None:
+            self._hub.add_to_totals(self)
+        self._segment.unlink()
+        if self._hub is not None:
+            self._hub.forget(self.claim)
+        self.close()
+
+    def close(self) -> None:
+        """Leave the lane as it is; spans that are still held stay valid."""
+        self.stand_up()
+        if self._watch is not None:
+            self._watch.close()
+
+
+class Lanes:
+    """The lanes of a queue, attached as they come and let go as they end."""
+
+    def __init__(self, name: str, hub: Hub) -> None:
+        self._name = name
+        self._hub = hub
+        self._held: dict[int, Lane] = {}
+        self.seen: int = -1
+
+    def refresh(self) -> dict[int, Lane]:
+        """Return the lanes by claim, oldest first."""
+        seen = self._hub.lanes_changed
+        if seen == self.seen:
+            return self._held
+        claims = self._hub.claims()
+        held: dict[int, Lane] = {}
+        for claim in claims:
+            lane = self._held.get(claim) or _attach(lane_name(self._name, claim), self._hub)
+            if lane is not None:
+                held[claim] = lane
+        for claim in self._held.keys() - held.keys():
+            self._held[claim].close()
+        self._held = held
+        self.seen = seen
+        return held
+
+    def close(self) -> None:
+        """Let go of all lanes; those that hold messages keep them."""
+        for lane in self._held.values():
+            lane.close()
+        self._held = {}
+        self.seen = -1
+
+
+def lane_name(queue_name: str, claim: int) -> str:
+    """Return the name of a lane's segment."""
+    return f"{queue_name}-{claim:x}"
+
+
+def find_lanes(queue_name: str) -> list[str]:
+    """Return the names of a queue's lanes from the names of the segments alone."""
+    return [name for name in segment.list_segments() if name.startswith(f"{queue_name}-")]
+
+
+def holds_messages(name: str) -> bool:
+    """Tell whether a segment is a lane with records that nobody consumed yet."""
+    lane = _attach(name, None)
+    return lane is not None and not lane.empty
+
+
+def _attach(name: str, hub: Hub | None) -> Lane | None:
+    try:
+        return Lane(name, hub=hub)
+    except FileNotFoundError:  # its consumer removed it, and is about to strike it off the list
+        return None

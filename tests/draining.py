@@ -1,0 +1,67 @@
+"""What tests of the queue share: queues that leave nothing behind, and messages read out of a drain."""
+
+import contextlib
+
+import numpy as np
+
+from ataraxis_data_structures import LogPackage
+from ataraxis_data_structures._core import frame
+from ataraxis_data_structures.memory.channel import LogQueue
+
+
+@contextlib.contextmanager
+def queue_of(**options):
+    queue = LogQueue.create(**options)
+    try:
+        yield queue
+    finally:
+        queue.discard()
+
+
+def package(payload=b"", source=1, time=0):
+    return LogPackage(np.uint8(source), np.uint64(time), np.frombuffer(payload, dtype=np.uint8))
+
+
+def records(span, salt):
+    """Return (source, time, seq, claim, flags, payload) of each record of a span; none may be harmed."""
+    scanner = frame.Scanner(span, salt)
+    rows = np.frombuffer(scanner.next(len(span) // frame.RECORD_BYTES + 1), dtype=frame.ROW)
+    assert scanner.damaged == []
+    assert scanner.position == len(span)
+    return [
+        (
+            int(row["source"]),
+            int(row["time"]),
+            int(row["seq"]),
+            int(row["claim"]),
+            int(row["flags"]),
+            bytes(span[int(row["offset"]) + 32 : int(row["offset"]) + 32 + int(row["length"])]),
+        )
+        for row in rows
+    ]
+
+
+def drain_once(drain, max_bytes=1 << 18):
+    """Release everything that waits now and return its records."""
+    found = []
+    while True:
+        before = len(found)
+        for lane, span in drain.turns(max_bytes):
+            found += records(span, drain.salt)
+            lane.release(len(span))
+        if len(found) == before and drain.idle:
+            return found
+
+
+def messages(found):
+    """Join fragments: (source, time, payload) of each whole message, by claim and in order."""
+    whole, parts = [], {}
+    for source, time, _, claim, flags, payload in found:
+        if flags & frame.GAP:
+            continue
+        if flags & frame.FIRST:
+            parts[claim] = []
+        parts[claim].append(payload)
+        if flags & frame.LAST:
+            whole.append((source, time, b"".join(parts.pop(claim))))
+    return whole
