@@ -14,16 +14,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .errors import ArchiveError as ArchiveError
+    from .errors import SegmentError as SegmentError
+    from .errors import TornArrayError as TornArrayError
+    from .errors import TornArrayWarning as TornArrayWarning
     from .logs.record import LogPackage as LogPackage
+    from .memory.array import SharedMemoryArray as SharedMemoryArray
 
 __all__ = [
     "ArchiveError",
     "LogPackage",
+    "SegmentError",
+    "SharedMemoryArray",
+    "TornArrayError",
+    "TornArrayWarning",
 ]
 
 _HOMES = {
     "ArchiveError": "errors",
     "LogPackage": "logs.record",
+    "SegmentError": "errors",
+    "SharedMemoryArray": "memory.array",
+    "TornArrayError": "errors",
+    "TornArrayWarning": "errors",
 }
 
 

@@ -25,3 +25,11 @@ class QueueClosedError(ValueError):
 
 class SegmentError(ValueError):
     """A block of shared memory that is foreign, damaged, or not of the kind that was asked for."""
+
+
+class TornArrayError(RuntimeError):
+    """A process died while it wrote to a shared array, and nobody has mended the data since."""
+
+
+class TornArrayWarning(RuntimeWarning):
+    """A process died while it wrote to a shared array: the data may be half old, half new."""

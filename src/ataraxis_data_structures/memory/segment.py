@@ -162,10 +162,15 @@ class Segment:
 
     def unlink(self) -> None:
         """Take the name away if it still means this block; nothing happens otherwise."""
-        with door.names_lock():
-            head = peek(self.name)
-            if head is not None and head.id == self.id:
-                _remove(self.name)
+        unlink(self.name, self.id)
+
+
+def unlink(name: str, id: int) -> None:  # noqa: A002 as in the header
+    """Take a name away if it still means the block with this id."""
+    with door.names_lock():
+        head = peek(name)
+        if head is not None and head.id == id:
+            _remove(name)
 
 
 def list_segments() -> list[str]:
