@@ -2,99 +2,143 @@
 
 # A command is a module with a docstring (its help), `add_arguments(parser)` and `run(arguments) -> exit status`.
 # Only the module that was asked for is imported, so `axds --help` and `axds shm ls` stay quick.
+#
+# Exit status: 0 yes, 1 no or failed, 2 wrong usage, 70 a bug of ours, 130 Ctrl-C, 141 the reader of the output left.
 
 import argparse
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 from types import ModuleType
+from typing import Any
 
-_COMMANDS: dict[str, str] = {}
-_GROUPS: dict[str, str] = {}
+_COMMANDS: dict[str, str] = {
+    "shm ls": "list arrays, queues and lanes, and who holds them",
+    "shm show": "show one segment and the processes that map it",
+    "shm rm": "remove what nobody uses any more",
+}
+_GROUPS = {
+    "log": "what a rig recorded",
+    "shm": "shared memory",
+    "jobs": "trackers of processing jobs",
+}
 
 _FAILED = 1
+_USAGE = 2
 _UNEXPECTED = 70  # EX_SOFTWARE
 _INTERRUPTED = 128 + signal.SIGINT
 _PIPE_CLOSED = 128 + signal.SIGPIPE
+_EXPECTED = (OSError, ValueError, RuntimeError, LookupError, ImportError, MemoryError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; an error is one line on stderr, never a traceback."""
-    command, parser, rest = _select(list(sys.argv[1:] if argv is None else argv))
-    arguments = parser.parse_args(rest)
+    warnings.showwarning = _show_warning
     try:
-        status: int = command.run(arguments)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        return _complain("interrupted", _INTERRUPTED)
-    except BrokenPipeError:
-        _silence_stdout()
-        return _PIPE_CLOSED
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        try:
+            return _run(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except SystemExit as end:  # argparse, which has said why
+        return end.code if isinstance(end.code, int) else _FAILED
+    except BaseException as error:
         if os.environ.get("AXDS_DEBUG"):
             raise
-        return _complain(describe(error), _FAILED)
-    except Exception as error:
-        if os.environ.get("AXDS_DEBUG"):
-            raise
-        return _complain(f"unexpected {describe(error)}; AXDS_DEBUG=1 shows where", _UNEXPECTED)
-    return status
+        return _report(error)
 
 
-def describe(error: BaseException) -> str:
-    """Return an error as one line that names the file where there is one."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return " ".join(text.split()) or type(error).__name__
+class _Parser(argparse.ArgumentParser):
+    def print_help(self, file: Any = None) -> None:
+        # The base class hides that nobody reads.
+        print(self.format_help(), end="", file=file)
 
 
-def _select(argv: list[str]) -> tuple[ModuleType, argparse.ArgumentParser, list[str]]:
-    """Return the module of the command that `argv` names, its parser, and the words behind the name."""
-    for words in (2, 1):
-        name = " ".join(argv[:words])
-        if name in _COMMANDS and len(argv) >= words:
-            return (*_parser_of(name), argv[words:])
-    # Prints the help or the usage error, and ends the program.
-    _overview(argv[0] if argv and argv[0] in _GROUPS else None).parse_args(argv or ["--help"])
-    raise SystemExit(2)
+def _run(words: list[str]) -> int:
+    for count in (2, 1):
+        name = " ".join(words[:count])
+        if len(words) >= count and name in _COMMANDS:
+            command, parser = _load(name)
+            status: int = command.run(parser.parse_args(words[count:]))
+            return status
+    if words == ["--version"]:
+        from importlib.metadata import version  # noqa: PLC0415 costs more than a short command's whole run
+
+        print(version("ataraxis-data-structures"))
+        return 0
+    group = words[0] if words and words[0] in _GROUPS else ""
+    asked = words[bool(group) :]
+    if asked and asked[0] in ("-h", "--help", "help"):
+        print(_overview(group))
+        return 0
+    if asked:
+        return _complain(_unknown(group, " ".join([group, asked[0]]).strip()), _USAGE)
+    print(_overview(group), file=sys.stderr)
+    return _USAGE
 
 
-def _parser_of(name: str) -> tuple[ModuleType, argparse.ArgumentParser]:
+def _load(name: str) -> tuple[ModuleType, argparse.ArgumentParser]:
+    """Return a command's module and the parser of its arguments."""
     module = import_module(f".{name.replace(' ', '.')}", __name__)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"axds {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.add_arguments(parser)
     return module, parser
 
 
-def _overview(group: str | None) -> argparse.ArgumentParser:
-    lines = [
-        f"  {name:<14} {text}" for name, text in (_COMMANDS | _GROUPS).items() if not group or name.startswith(group)
-    ]
-    parser = argparse.ArgumentParser(
-        prog="axds",
-        usage="axds COMMAND [ARGUMENTS]",
-        description="Shared arrays and crash-proof logging for acquisition rigs.",
-        epilog="commands (axds COMMAND --help tells more):\n" + "\n".join(lines),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=version("ataraxis-data-structures"))
-    parser.add_argument("command", choices=sorted(_COMMANDS), metavar="COMMAND", help=argparse.SUPPRESS)
-    return parser
+def _overview(group: str) -> str:
+    known = {name: text for name, text in _COMMANDS.items() if not group or name.startswith(f"{group} ")}
+    title = _GROUPS[group] if group else "shared arrays and crash-proof logging for acquisition rigs"
+    lines = [f"axds {group}".rstrip() + f": {title}", "", "commands:"]
+    lines += [f"  axds {name:<14} {text}" for name, text in known.items()]
+    lines += ["", "axds COMMAND --help tells more and shows an example; axds --version prints the version."]
+    return "\n".join(lines)
+
+
+def _unknown(group: str, name: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 for a slip only
+
+    near = get_close_matches(name, _COMMANDS, n=1)
+    meant = f"did you mean `axds {near[0]}`?" if near else "no command is called so"
+    return f"{name}: {meant} `{f'axds {group}'.strip()} --help` lists them"
+
+
+def _report(error: BaseException) -> int:
+    """Say what went wrong in one line; return the exit status."""
+    if isinstance(error, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would show where the interpreter was
+    _drop_output()
+    if isinstance(error, KeyboardInterrupt):
+        return _complain("interrupted", _INTERRUPTED)
+    if isinstance(error, BrokenPipeError):
+        return _PIPE_CLOSED
+    from .advice import describe  # noqa: PLC0415 for errors only
+
+    if isinstance(error, _EXPECTED):
+        return _complain(describe(error), _FAILED)
+    return _complain(f"unexpected {type(error).__name__}: {describe(error)}; AXDS_DEBUG=1 shows where", _UNEXPECTED)
 
 
 def _complain(message: str, status: int) -> int:
-    sys.stderr.write(f"axds: {message}\n")
+    if sys.stderr is not None:
+        sys.stderr.write(f"axds: {message}\n")
     return status
 
 
-def _silence_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush can't fail again."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    _complain(f"warning: {' '.join(str(message).split())}", 0)
+
+
+def _drop_output() -> None:
+    """Point stdout at nothing if it takes no more, so that the interpreter's last flush can't fail again."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

@@ -1,0 +1,38 @@
+"""Errors as one line that says what to do."""
+
+import errno
+
+_ADVICE = {
+    errno.ENOENT: "check the path",
+    errno.EACCES: "ask its owner for access, or run as that user",
+    errno.EPERM: "ask its owner for access, or run as that user",
+    errno.ENOSPC: "free some space there and run the command again",
+    errno.EDQUOT: "free some space of this user and run the command again",
+    errno.EROFS: "choose a place that can be written",
+    errno.ENOTDIR: "name a folder",
+    errno.EISDIR: "name a file",
+    errno.EEXIST: "choose another name, or remove it first",
+    errno.EIO: "the disk itself fails: look at the kernel's log and copy what can be read",
+    errno.EMFILE: "raise the limit of open files (`ulimit -n`) and run the command again",
+}
+
+
+def describe(error: BaseException) -> str:
+    """Return an error as one line that names the file where there is one, and what to do."""
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        where = f"{_name(error.filename)}: " if error.filename else ""
+        advice = _ADVICE.get(error.errno)
+        return f"{where}{_one_line(error.strerror)}" + (f"; {advice}" if advice else "")
+    if isinstance(error, MemoryError):
+        return "not enough memory; close other programs, or take a part at a time"
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return _one_line(text) or type(error).__name__
+
+
+def _name(name: object) -> str:
+    return name.decode(errors="backslashreplace") if isinstance(name, bytes) else str(name)
+
+
+def _one_line(text: str) -> str:
+    """Return the text without line ends, and with bytes that no terminal can show spelled out."""
+    return " ".join(text.split()).encode("utf-8", "backslashreplace").decode()

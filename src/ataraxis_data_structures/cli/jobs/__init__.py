@@ -1,0 +1,1 @@
+"""Commands on trackers of processing jobs."""

@@ -1,0 +1,72 @@
+"""Remove shared memory that no process uses any more.
+
+Without --force a segment that is in use stays. A queue and its lanes may hold messages that are not on
+disk yet: `axds log recover DIRECTORY` writes them; --force throws them away.
+
+Example:
+    axds shm rm --stale
+"""
+
+import argparse
+import sys
+
+from ...memory import door, segment
+from ...memory.segment import Kind, Segment
+from ...memory.sweep import sweep
+from ..render import add_json, print_json
+from .listing import segment_row
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("names", nargs="*", default=[], metavar="NAME", help="segments to remove")
+    what.add_argument("--stale", action="store_true", help="remove every segment of yours that nobody uses")
+    parser.add_argument("--force", action="store_true", help="also remove what is in use or holds messages")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Remove what was named, or all that is stale."""
+    removed = sweep() if arguments.stale else []
+    kept = [] if arguments.stale else _remove(arguments.names, removed, force=arguments.force)
+    if arguments.json:
+        print_json({"removed": removed, "kept": kept})
+        return 1 if kept else 0
+    for name in removed:
+        print(f"removed {name}")
+    if arguments.stale and not removed:
+        print("nothing is stale")
+    for refusal in kept:
+        sys.stderr.write(f"axds: {refusal['name']}: {refusal['reason']}\n")
+    return 1 if kept else 0
+
+
+def _remove(names: list[str], removed: list[str], *, force: bool) -> list[dict[str, str]]:
+    kept = []
+    for name in names:
+        reason = _refusal(name, force=force)
+        if reason:
+            kept.append({"name": name, "reason": reason})
+            continue
+        try:
+            Segment.attach(name).unlink()
+        except FileNotFoundError:
+            continue  # it went by itself meanwhile
+        removed.append(name)
+    return kept
+
+
+def _refusal(name: str, *, force: bool) -> str | None:
+    segment.check_name(name)
+    row = segment_row(name)
+    if row is None:
+        there = (door.FOLDER / name).exists()
+        return "not a segment of this library, left alone" if there else "no such segment; `axds shm ls` lists them"
+    if force:
+        return None
+    if row["in_use"]:
+        return "in use; end the processes that map it (`axds shm show` names them), or use --force"
+    if row["kind"] in (Kind.QUEUE.name.lower(), Kind.LANE.name.lower()):
+        return "part of a queue that may hold messages; `axds log recover DIRECTORY` saves them, --force drops them"
+    return None
