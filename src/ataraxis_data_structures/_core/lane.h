@@ -271,6 +271,7 @@ typedef struct {
     uint64_t next_seq;        /* UINT64_MAX until a record told it */
     uint64_t damaged_bytes;
     uint32_t claim, salt;
+    int at_tail;              /* the span holds all that was put by then */
 } axds_reader;
 
 static void axds_reader_init(axds_reader *reader, axds_lane *lane) {
@@ -342,6 +343,7 @@ static void axds_reader_span(axds_reader *reader, uint64_t max_bytes) {
     if (tail - position > axds_peek(reader->lane->high_water) && tail - position <= reader->capacity)
         axds_note(reader->lane->high_water, tail - position);
     reader->span_bytes = reader->span_messages = 0;
+    reader->at_tail = 0;
     if (tail - position > reader->capacity) { /* a tail that no producer stored: nothing behind it can be trusted */
         reader->damaged_bytes = UINT64_MAX;
         return;
@@ -372,6 +374,7 @@ static void axds_reader_span(axds_reader *reader, uint64_t max_bytes) {
         position += span;
         seq = header->seq + 1;
     }
+    reader->at_tail = 1;
 }
 
 /* Frees the first `size` bytes of the span, which must end where a record ends; returns 0 if they don't. */

@@ -78,7 +78,8 @@ cdef extern from "lane.h" nogil:
         uint64_t span_messages
         uint64_t next_seq
         uint64_t damaged_bytes
-        uint32_t claim
+        uint32_t claim, salt
+        int at_tail
 
     int axds_futex_off
     uint32_t axds_generation

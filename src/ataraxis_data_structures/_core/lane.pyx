@@ -9,7 +9,7 @@ from libc.string cimport memset
 
 from .crc cimport axds_crc_init
 from .frame cimport AXDS_FIRST, AXDS_LAST, axds_record_span
-from .record cimport LogPackage, as_payload, as_source, as_word
+from .record cimport LogPackage, as_payload, as_rows, as_source, as_times, as_word
 
 from queue import Full
 from threading import Lock, get_ident
@@ -123,7 +123,10 @@ cdef class Hub:
 
     def take_consumer_seat(self, uint64_t mine, uint64_t dead=0) -> int:
         """Sit down on a free seat, or on that of the dead; return who sits there afterwards."""
-        return axds_take_seat(&self.hub.consumer, dead, mine)
+        cdef uint64_t seated = axds_take_seat(&self.hub.consumer, dead, mine)
+        if seated == mine:
+            axds_store64(self.hub.caught_up_ns, axds_now_ns())
+        return seated
 
     def leave_consumer_seat(self, uint64_t mine) -> None:
         axds_take_seat(&self.hub.consumer, mine, 0)
@@ -139,8 +142,12 @@ cdef class Hub:
 
     @property
     def caught_up_ns(self) -> int:
-        """When the consumer last found every lane empty (CLOCK_MONOTONIC), 0 for never."""
+        """Everything put before this moment was consumed (CLOCK_MONOTONIC); 0 before there was a consumer."""
         return axds_load64(self.hub.caught_up_ns)
+
+    @caught_up_ns.setter
+    def caught_up_ns(self, uint64_t moment_ns):
+        axds_store64(self.hub.caught_up_ns, moment_ns)
 
     @property
     def lanes_changed(self) -> int:
@@ -456,7 +463,7 @@ cdef class Producer:
         if not writer.warned:
             writer.warned = True
             warnings.warn(f"the log queue is full: a message of source {source} was dropped; further ones are counted "
-                          "without a warning", RuntimeWarning, stacklevel=2)
+                          "without a warning", RuntimeWarning, stacklevel=1)
         return False
 
     cdef int _tell_gaps(self, Writer writer) except -1:
@@ -478,13 +485,13 @@ cdef class Producer:
         """
         cdef uint8_t source = as_source(source_id)
         cdef uint64_t deadline = deadline_ns(self._timeout if timeout is None else timeout)
-        times = _as_times(acquisition_times)
+        times = as_times(acquisition_times)
         if len(times) != len(payloads):
             raise ValueError(f"expected as many times as payloads, got {len(times)} and {len(payloads)}")
         if not len(payloads):
             return
         if isinstance(payloads, np.ndarray) and payloads.ndim == 2:
-            self._put_rows(source, times, _as_rows(payloads), block, timeout, deadline)
+            self._put_rows(source, times, as_rows(payloads), block, timeout, deadline)
         else:
             self._put_list(source, times, [as_payload(payload) for payload in payloads], block, deadline)
         if axds_load32(self._hub.hub.state) == AXDS_CLOSED:
@@ -531,26 +538,6 @@ cdef class Producer:
             writer.leave_turn()
 
 
-def _as_times(acquisition_times):
-    times = np.asarray(acquisition_times)
-    if times.ndim != 1:
-        raise ValueError(f"expected one-dimensional acquisition_times, got the shape {times.shape}")
-    if not len(times):
-        return times.astype(np.uint64)
-    if times.dtype.kind not in "ui":
-        raise TypeError(f"expected whole numbers as acquisition_times, got {times.dtype}")
-    if times.dtype.kind == "i" and times.min() < 0:
-        raise OverflowError(f"expected acquisition_times from 0 to 2**64 - 1, got {times.min()}")
-    return np.ascontiguousarray(times, dtype=np.uint64)
-
-
-def _as_rows(payloads):
-    if payloads.dtype.kind not in "ub":
-        raise TypeError(f"expected payloads of an unsigned or bool type, got {payloads.dtype}")
-    rows = payloads.astype(np.uint8, copy=False)
-    return rows if rows.strides[1] == 1 and rows.strides[0] >= 0 else np.ascontiguousarray(rows)
-
-
 @cython.auto_pickle(False)
 cdef class Reader:
     """The consuming end of a lane, over the lane's memory."""
@@ -571,6 +558,15 @@ cdef class Reader:
     def claim(self) -> int:
         """The number of this lane, unique in the life of its queue."""
         return self.reader.claim
+
+    @property
+    def salt(self) -> int:
+        return self.reader.salt
+
+    @property
+    def at_tail(self) -> bool:
+        """Whether the last span held all that was put by then."""
+        return self.reader.at_tail
 
     @property
     def owner(self) -> int:

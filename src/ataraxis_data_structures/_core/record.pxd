@@ -10,3 +10,5 @@ cdef class LogPackage:
 cdef uint64_t as_word(object value) except? 0xFFFFFFFFFFFFFFFF
 cdef uint8_t as_source(object value) except? 0xFF
 cdef object as_payload(object value)
+cdef object as_times(object values)
+cdef object as_rows(object payloads)

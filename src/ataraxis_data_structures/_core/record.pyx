@@ -43,6 +43,28 @@ cdef object as_payload(object value):
     return np.ascontiguousarray(array, dtype=np.uint8)
 
 
+cdef object as_times(object values):
+    """Return acquisition times as a contiguous 1-D array of uint64."""
+    times = np.asarray(values)
+    if times.ndim != 1:
+        raise ValueError(f"expected one-dimensional acquisition_times, got the shape {times.shape}")
+    if not len(times):
+        return times.astype(np.uint64)
+    if times.dtype.kind not in "ui":
+        raise TypeError(f"expected whole numbers as acquisition_times, got {times.dtype}")
+    if times.dtype.kind == "i" and times.min() < 0:
+        raise OverflowError(f"expected acquisition_times from 0 to 2**64 - 1, got {times.min()}")
+    return np.ascontiguousarray(times, dtype=np.uint64)
+
+
+cdef object as_rows(object payloads):
+    """Return a 2-D array as rows of uint8, each of which is contiguous."""
+    if payloads.dtype.kind not in "ub":
+        raise TypeError(f"expected payloads of an unsigned or bool type, got {payloads.dtype}")
+    rows = payloads.astype(np.uint8, copy=False)
+    return rows if rows.strides[1] == 1 and rows.strides[0] >= 0 else np.ascontiguousarray(rows)
+
+
 # No garbage collection: a payload is a plain array, and a burst of packages must not trigger collections.
 @cython.no_gc
 @cython.freelist(32)

@@ -215,7 +215,11 @@ class LogQueue(Producer):
                 raise RuntimeError("expected a process of the same pid namespace as the queue, got one of another: its "
                                    "death could not be told")  # fmt: skip
             writer = self._make_lane()
-            self._register(writer, 0.0 if not block else 1e9 if timeout is None else timeout)
+            try:
+                self._register(writer, 0.0 if not block else 1e9 if timeout is None else timeout)
+            except BaseException:
+                writer.keep.unlink()
+                raise
             _process.writers[self.id] = writer
             return writer
 
@@ -254,7 +258,6 @@ class LogQueue(Producer):
         deadline = time.monotonic() + patience_s
         while not self._hub.register(writer.claim):
             if time.monotonic() > deadline or self._hub.state == "new":
-                writer.keep.unlink()
                 raise LaneFullError(
                     f"expected fewer than {len(self._hub.claims())} producers at a time, got another one"
                 )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._core import frame
-from .._core.lane import HUB_BYTES, Hub
+from .._core.lane import HUB_BYTES, Hub, monotonic_ns
 from .._core.record import LogPackage
 from ..errors import QueueBusyError, SegmentError
 from . import process
@@ -43,10 +43,10 @@ class LogDrain:
         """By source: messages written, synced, bytes written, dropped. The consumer keeps it, statistics show it."""
 
     @classmethod
-    def attach(cls, name: str) -> Self:
-        """Become the consumer of a queue; QueueBusyError while another process that lives is."""
+    def attach(cls, name: str, *, patience_s: float = _PATIENCE_S) -> Self:
+        """Become the consumer of a queue; QueueBusyError if another one that lives stays it for `patience_s`."""
         drain = cls(name, open_hub(name)[1], [])
-        drain.sit_down()
+        drain.sit_down(patience_s)
         return drain
 
     @classmethod
@@ -102,24 +102,32 @@ class LogDrain:
         for lane in lanes:
             if not lane.seated:
                 lane.sit_down()
+        if self._hub is not None and self._lanes is not None:
+            for claim in self._lanes.missing:
+                self._hub.forget(claim)
         return lanes
 
     def turns(self, max_bytes: int = 1 << 18) -> Iterator[tuple[Lane, memoryview]]:
         """Yield (lane, span) for each lane that holds records, once, for the caller to write and release.
 
-        Fair by bytes: every lane gets `max_bytes` a round, and what a large record took beyond is taken off the next
-        rounds. One round; wait() when a round yielded nothing and `idle` says so.
+        Fair by bytes: every lane gets `max_bytes` a round; what it left is granted in the next round, what a large
+        record took beyond is taken off the next ones. One round; `wait` when it yielded nothing and `idle` says so.
         """
+        start_ns, caught_up = monotonic_ns(), True
         for lane in self.lanes():
-            lane.credit_bytes = min(lane.credit_bytes + max_bytes, max_bytes)
+            lane.credit_bytes = min(lane.credit_bytes + max_bytes, 2 * max_bytes)
             if lane.credit_bytes <= 0:
+                caught_up = False
                 continue
             span = lane.span(lane.credit_bytes)
+            caught_up = caught_up and lane.at_tail
             if not span:
-                lane.credit_bytes = max_bytes
+                lane.credit_bytes = 0
                 continue
             lane.credit_bytes -= len(span)
             yield lane, span
+        if caught_up and self._hub is not None:
+            self._hub.caught_up_ns = start_ns
 
     @property
     def idle(self) -> bool:

@@ -85,8 +85,7 @@ class Lane(Reader):
 
     def rows(self, span: memoryview) -> NDArray[Any]:
         """Return the records of a span as an array of frame.ROW; those whose check fails are left out."""
-        salt = self.description["salt"]
-        return np.frombuffer(frame.Scanner(span, salt).next(len(span) // frame.RECORD_BYTES), dtype=frame.ROW)
+        return np.frombuffer(frame.Scanner(span, self.salt).next(len(span) // frame.RECORD_BYTES), dtype=frame.ROW)
 
     def gaps_left(self) -> dict[int, int]:
         """Return, by source, the dropped messages that no GAP record tells of; the owner may still write one."""
@@ -128,6 +127,8 @@ class Lanes:
         self._name = name
         self._hub = hub
         self._held: dict[int, Lane] = {}
+        self.missing: set[int] = set()
+        """Claims whose segment is gone: swept, or removed by a consumer that did not get to strike them off."""
         self.seen: int = -1
 
     def refresh(self) -> dict[int, Lane]:
@@ -144,6 +145,7 @@ class Lanes:
         for claim in self._held.keys() - held.keys():
             self._held[claim].close()
         self._held = held
+        self.missing = set(claims) - held.keys()
         self.seen = seen
         return held
 
@@ -166,8 +168,11 @@ def find_lanes(queue_name: str) -> list[str]:
 
 
 def holds_messages(name: str) -> bool:
-    """Tell whether a segment is a lane with records that nobody consumed yet."""
-    lane = _attach(name, None)
+    """Tell whether a lane has records that nobody consumed yet; one that can't be read counts as such."""
+    try:
+        lane = _attach(name, None)
+    except SegmentError:
+        return True
     return lane is not None and not lane.empty
 
 

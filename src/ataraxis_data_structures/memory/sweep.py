@@ -12,7 +12,7 @@ _swept_by: set[int] = set()
 def sweep() -> list[str]:
     """Unlink this user's stale segments and return their names; foreign files are never touched.
 
-    A queue's segments are left to recovery, since they may hold messages that are not on disk yet.
+    A queue's segments are left to recovery if they hold messages, which are not on disk yet.
     """
     removed = []
     for name in list_segments():
@@ -38,4 +38,9 @@ def _is_ours(name: str) -> bool:
 
 def _is_needed(name: str) -> bool:
     head = peek(name)
-    return head is None or head.kind is not Kind.ARRAY
+    if head is None or head.kind is Kind.ARRAY:
+        return head is None
+    from . import lane  # noqa: PLC0415 who only has arrays needs no queue
+
+    lanes = [name] if head.kind is Kind.LANE else lane.find_lanes(name)
+    return any(map(lane.holds_messages, lanes))
