@@ -214,10 +214,10 @@ def test_the_first_creation_of_a_process_sweeps(name):
     assert not (SHM / name).exists()
 
 
-def test_the_sweep_leaves_foreign_files_and_queues(name):
+def test_the_sweep_leaves_foreign_files_and_lanes_it_can_not_read(name):
     (SHM / name).write_bytes(b"x" * PAGE)
-    queue = name + "-queue"
-    Segment.create(queue, 8, kind=Kind.QUEUE)
+    queue = name + "-lane"
+    Segment.create(queue, 8, kind=Kind.LANE)
     assert is_stale(queue)
     assert {name, queue}.isdisjoint(sweep())
     assert not is_stale(name)
