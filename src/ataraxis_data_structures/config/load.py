@@ -8,7 +8,7 @@ MAX_DEPTH = 100
 MAX_EXPANDED = 1_000_000  # nodes, once every alias is written out
 MAX_NUMBER = 1_000  # characters; YAML's base-60 integers take quadratic time
 
-_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Document(NamedTuple):

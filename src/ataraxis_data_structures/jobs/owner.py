@@ -7,7 +7,6 @@ agree on the time.
 
 import os
 import socket
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ def this_host() -> str:
     return socket.gethostname()
 
 
-@lru_cache(maxsize=1)
 def this_machine() -> str:
     """Return what two processes have in common when one can see the other: boot and pid namespace."""
     try:

@@ -1,7 +1,6 @@
 """One YAML scalar of a tracker's file, written as PyYAML writes it, but quickly."""
 
 import re
-from functools import lru_cache
 
 import yaml
 
@@ -50,7 +49,6 @@ def _is_other_type(text: str) -> bool:
     return any(pattern.match(text) for _, pattern in _RESOLVERS.get(text[0], _ANYWHERE))
 
 
-@lru_cache(maxsize=1024)
 def _by_pyyaml(key: str, value: str) -> str:
     text = dump({"jobs": {"id": {key: value}}})
     return text.removeprefix(f"---\njobs:\n  id:\n    {key}: ").removesuffix("\n...\n")
