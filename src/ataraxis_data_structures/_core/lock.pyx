@@ -340,7 +340,12 @@ cdef class LockedArray:
 
     def _find_dead_writer(self, Lock lock):
         """Let a writer that died inside count as a change; the kernel tells who asks for the lock."""
-        if axds_peek64(&lock.words.generation) & 1 and axds_lock_try(lock.words, lock.portable) == 0:
+        if not axds_peek64(&lock.words.generation) & 1:
+            return
+        cdef int got = axds_lock_try(lock.words, lock.portable)
+        if got == EBUSY and lock.portable:
+            got = lock._seize()
+        if got == 0:
             lock.release()
 
     @property
