@@ -13,65 +13,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .config.plain import YAML_EXCLUDE_METADATA as YAML_EXCLUDE_METADATA
-    from .config.yaml_config import YamlConfig as YamlConfig
     from .errors import ArchiveError as ArchiveError
-    from .errors import ConfigError as ConfigError
-    from .errors import MissingValueError as MissingValueError
     from .errors import SegmentError as SegmentError
     from .errors import TornArrayError as TornArrayError
     from .errors import TornArrayWarning as TornArrayWarning
-    from .errors import TrackerError as TrackerError
-    from .jobs.attempts import Attempt as Attempt
-    from .jobs.state import JobState as JobState
-    from .jobs.state import ProcessingStatus as ProcessingStatus
-    from .jobs.state import TrackerStatus as TrackerStatus
-    from .jobs.tracker import ProcessingTracker as ProcessingTracker
-    from .jobs.workers import initialize_worker_threads as initialize_worker_threads
-    from .jobs.workers import limit_worker_threads as limit_worker_threads
+    from .logs.logger import DataLogger as DataLogger
     from .logs.record import LogPackage as LogPackage
+    from .logs.recover import recover_log_directory as recover_log_directory
+    from .logs.statistics import logger_statistics as logger_statistics
     from .memory.array import SharedMemoryArray as SharedMemoryArray
 
 __all__ = [
-    "YAML_EXCLUDE_METADATA",
     "ArchiveError",
-    "Attempt",
-    "ConfigError",
-    "JobState",
+    "DataLogger",
     "LogPackage",
-    "MissingValueError",
-    "ProcessingStatus",
-    "ProcessingTracker",
     "SegmentError",
     "SharedMemoryArray",
     "TornArrayError",
     "TornArrayWarning",
-    "TrackerError",
-    "TrackerStatus",
-    "YamlConfig",
-    "initialize_worker_threads",
-    "limit_worker_threads",
+    "logger_statistics",
+    "recover_log_directory",
 ]
 
 _HOMES = {
-    "YAML_EXCLUDE_METADATA": "config.plain",
     "ArchiveError": "errors",
-    "Attempt": "jobs.attempts",
-    "ConfigError": "errors",
-    "JobState": "jobs.state",
+    "DataLogger": "logs.logger",
     "LogPackage": "logs.record",
-    "MissingValueError": "errors",
-    "ProcessingStatus": "jobs.state",
-    "ProcessingTracker": "jobs.tracker",
     "SegmentError": "errors",
     "SharedMemoryArray": "memory.array",
     "TornArrayError": "errors",
     "TornArrayWarning": "errors",
-    "TrackerError": "errors",
-    "TrackerStatus": "jobs.state",
-    "YamlConfig": "config.yaml_config",
-    "initialize_worker_threads": "jobs.workers",
-    "limit_worker_threads": "jobs.workers",
+    "logger_statistics": "logs.statistics",
+    "recover_log_directory": "logs.recover",
 }
 
 

@@ -7,20 +7,12 @@ class ArchiveError(ValueError):
     """A log archive or journal that is damaged, foreign, or would mix what must stay apart."""
 
 
-class ConfigError(ValueError):
-    """A YAML file whose values do not fit the fields they are meant for; says file, line, field, expected and got."""
-
-
 class LaneFullError(Full):
     """A put that found no room in time; of a put_many, the first `accepted` messages were taken."""
 
     def __init__(self, message: str, accepted: int = 0) -> None:
         super().__init__(message)
         self.accepted = accepted
-
-
-class MissingValueError(ValueError):
-    """A YAML file without a field that has no default."""
 
 
 class QueueBusyError(RuntimeError):
@@ -41,7 +33,3 @@ class TornArrayError(RuntimeError):
 
 class TornArrayWarning(RuntimeWarning):
     """A process died while it wrote to a shared array: the data may be half old, half new."""
-
-
-class TrackerError(ValueError):
-    """A tracker file that is cut or cannot be understood, or a job that another executor took over."""

@@ -81,6 +81,7 @@ typedef struct {
     AXDS_LINE uint64_t consumer;               /* identity of the consumer, 0 for none */
     uint64_t caught_up_ns;                     /* when it last found every lane empty */
     uint32_t restarts;
+    AXDS_LINE uint64_t notes[64];              /* what the owner of the logger and its process tell each other */
     AXDS_LINE uint64_t retired;                /* last retired claim << 1 | which total holds */
     axds_total totals[2];
     AXDS_LINE axds_source sources[256];

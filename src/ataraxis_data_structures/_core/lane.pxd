@@ -58,6 +58,7 @@ cdef extern from "lane.h" nogil:
         uint64_t consumer
         uint64_t caught_up_ns
         uint32_t restarts
+        uint64_t notes[64]
         uint64_t retired
         axds_total *totals
         axds_source *sources

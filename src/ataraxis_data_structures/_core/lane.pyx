@@ -141,6 +141,17 @@ cdef class Hub:
         axds_store32(self.hub.restarts, restarts)
 
     @property
+    def notes(self) -> memoryview:
+        """64 words by which the owner of a logger and its process talk; their meaning is theirs."""
+        start = <unsigned char *>self.hub.notes - <unsigned char *>self.hub
+        return memoryview(self.memory)[start:start + sizeof(self.hub.notes)].cast("Q")
+
+    def wake(self) -> None:
+        """Have the consumer look around although nothing was put."""
+        axds_store32(self.hub.event_waiting, 1)
+        axds_hub_wake(self.hub)
+
+    @property
     def caught_up_ns(self) -> int:
         """Everything put before this moment was consumed (CLOCK_MONOTONIC); 0 before there was a consumer."""
         return axds_load64(self.hub.caught_up_ns)

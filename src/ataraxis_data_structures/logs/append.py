@@ -39,14 +39,18 @@ class Appender:
             self.tally.claims.update(claims)
             self._mark(frame.CHECKPOINT)
 
-    def append(self, span: bytes | memoryview) -> None:
-        """Write whole records behind those that are there; after an OSError the same call may be made again."""
+    def append(self, span: bytes | memoryview, shared: memoryview | None = None) -> None:
+        """Write whole records behind those that are there; after an OSError the same call may be made again.
+
+        `shared` are the words by which others see what is written, as Tally.add takes them.
+        """
+        if self.position >= self._next_checkpoint:
+            self._mark(frame.CHECKPOINT)
         # Mapped, so it outlives a SIGKILL: a successor finds from here which of these records got into the file.
         self.words[Words.TAIL] = self.position
         self._write(span)
-        self.tally.add(span)
-        if self.position >= self._next_checkpoint:
-            self._mark(frame.CHECKPOINT)
+        self.tally.add(span, shared)
+        self.words[Words.COUNTED] = self.position
 
     def sync(self) -> None:
         """Return when every appended byte is on the disk."""
@@ -62,8 +66,11 @@ class Appender:
         self.abandon()
 
     def abandon(self) -> None:
-        """Let go of the file as it is, without a footer."""
+        """Let go of the file as it is, without a footer; what an append that failed left half-written is marked off."""
         if self.fd >= 0:
+            if os.fstat(self.fd).st_size > self.position:
+                self.words[Words.END_CHECK] = self.position ^ 0xFFFF_FFFF_FFFF_FFFF
+                self.words[Words.END] = self.position
             self.words.release()
             self._page.close()
             os.close(self.fd)

@@ -10,6 +10,7 @@ import errno
 import mmap
 import os
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -104,6 +105,10 @@ class Expansion:
             self._words[Words.EXPANDED] = self.position = max(limit, self.position)
         return made
 
+    def left(self) -> Counter[int]:
+        """Count, by source, the messages that have no file yet; nothing else may be done with it afterwards."""
+        return Counter(source for source, _, _ in self._rows(self.end()))
+
     def end(self) -> int:
         """Return where the records of a journal end that nobody writes any more."""
         end, check = self._words[Words.END], self._words[Words.END_CHECK]
@@ -122,7 +127,8 @@ class Expansion:
 
     def remove(self) -> None:
         """Give up the journal once its files are on the disk; a damaged one is kept aside for people to look at."""
-        disk.syncfs(self._directory)
+        if self.position > layout.HEADER_BYTES:
+            disk.syncfs(self._directory)
         if self.damaged_bytes:
             self.path.rename(self.path.with_name(f"{self.path.name}.damaged"))
         else:

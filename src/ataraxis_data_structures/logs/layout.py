@@ -46,6 +46,7 @@ class Words:
     END_CHECK = 130
     EXPANDED = 131  # npy: every record before this offset has its file; bit 0: the name of this one's file is chosen
     SUFFIX = 132  # npy: the chosen name's suffix
+    COUNTED = 133  # what others read as written includes the records before this offset
 
 
 class Header(NamedTuple):

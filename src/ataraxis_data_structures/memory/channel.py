@@ -151,6 +151,10 @@ class LogQueue(Producer):
         """Where the log of this queue's messages is."""
         return None if self._settings["directory"] is None else Path(self._settings["directory"])
 
+    def held_lanes(self) -> list[Lane]:
+        """Return the lanes that exist, oldest first, for looking only."""
+        return list(self._lanes.refresh().values())
+
     def get(self, block: bool = True, timeout: float | None = None) -> LogPackage:  # noqa: FBT001, FBT002 queue.Queue's
         """Take a message out, as queue.Queue.get does; QueueBusyError while a logger process consumes the queue."""
         deadline = time.monotonic() + (1e9 if timeout is None else timeout)

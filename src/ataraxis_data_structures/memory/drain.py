@@ -66,6 +66,13 @@ class LogDrain:
         return cls(name, None, lanes)
 
     @property
+    def hub(self) -> Hub:
+        """The words of a living queue."""
+        if self._hub is None:
+            raise ValueError(f"expected a living queue, got the salvage of {self.name!r}")
+        return self._hub
+
+    @property
     def salt(self) -> int | None:
         """The salt of all records; None for a salvage, whose lanes tell it in their descriptions."""
         return None if self._hub is None else self._hub.salt

@@ -1,1 +1,0 @@
-"""Settings as dataclasses in YAML files that people read and edit."""

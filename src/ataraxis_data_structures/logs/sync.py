@@ -1,0 +1,86 @@
+"""When appended bytes are forced onto the disk: never by itself, at intervals, or after each batch."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from .append import sync_directory
+
+
+class Syncer:
+    """Syncs journals in a thread of its own; a failure is told once and never tried again.
+
+    After a failed fsync the kernel has dropped what it could not write: a second one would succeed and lie.
+    """
+
+    def __init__(
+        self, directory: Path, mode: str, interval_s: float, words: memoryview, failed: Callable[[OSError], None]
+    ) -> None:
+        self._directory = directory
+        self._mode = mode
+        self._interval_s = interval_s
+        self._words = words  # 256 rows of written, synced, bytes, dropped
+        self._failed = failed
+        self._paths: list[Path] = []
+        self._names_synced = True
+        self._turn = threading.Lock()
+        self._work = threading.Semaphore(0)
+        self._asleep = True
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, name="axds-sync", daemon=True)
+        if mode != "none":
+            self._thread.start()
+
+    def watch(self, path: Path) -> None:
+        """Take a further journal into care; those before it are complete."""
+        self._paths = [*self._paths, path]
+        self._names_synced = False
+
+    def wake(self) -> None:
+        """Tell that something was appended."""
+        if self._mode == "batch" and self._asleep:
+            self._asleep = False
+            self._work.release()
+
+    def sync(self) -> None:
+        """Return when everything that was appended before this call is on the disk; OSError if it can't be told."""
+        with self._turn:
+            written = self._words.tobytes()
+            paths = self._paths
+            for path in paths:
+                _sync_file(path)
+            if not self._names_synced:
+                self._names_synced = True
+                sync_directory(self._directory)
+            self._paths = self._paths[len(paths) - 1 :] if paths else self._paths
+            self._words[1::4] = memoryview(written).cast("Q")[0::4]
+
+    def close(self) -> None:
+        """End the thread; what was appended is synced unless the mode is none."""
+        self._ending = True
+        self._work.release()
+        if self._mode != "none":
+            self._thread.join()
+            self.sync()
+
+    def _run(self) -> None:
+        try:
+            while not self._ending:
+                self._asleep = True
+                self._work.acquire(timeout=self._interval_s if self._mode == "interval" else None)
+                if self._words[0::4] != self._words[1::4]:
+                    self.sync()
+        except OSError as error:
+            self._failed(error)
+
+
+def _sync_file(path: Path) -> None:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:  # its messages were expanded, synced, and it was removed
+        return
+    try:
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)
