@@ -14,37 +14,79 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .errors import ArchiveError as ArchiveError
+    from .errors import IntegrityError as IntegrityError
     from .errors import SegmentError as SegmentError
     from .errors import TornArrayError as TornArrayError
     from .errors import TornArrayWarning as TornArrayWarning
+    from .files.atomic import atomic_write as atomic_write
+    from .files.atomic import direct_write as direct_write
+    from .files.checksum import DirectoryDifference as DirectoryDifference
+    from .files.checksum import calculate_directory_checksum as calculate_directory_checksum
+    from .files.checksum import calculate_directory_manifest as calculate_directory_manifest
+    from .files.checksum import compare_directories as compare_directories
+    from .files.checksum import verify_directory_checksum as verify_directory_checksum
+    from .files.delete import delete_directory as delete_directory
+    from .files.markers import discover_marker_files as discover_marker_files
+    from .files.markers import discover_marker_roots as discover_marker_roots
+    from .files.markers import index_marker_files as index_marker_files
+    from .files.markers import resolve_unique_roots as resolve_unique_roots
     from .logs.logger import DataLogger as DataLogger
     from .logs.record import LogPackage as LogPackage
     from .logs.recover import recover_log_directory as recover_log_directory
     from .logs.statistics import logger_statistics as logger_statistics
     from .memory.array import SharedMemoryArray as SharedMemoryArray
+    from .series import interpolate_data as interpolate_data
 
 __all__ = [
     "ArchiveError",
     "DataLogger",
+    "DirectoryDifference",
+    "IntegrityError",
     "LogPackage",
     "SegmentError",
     "SharedMemoryArray",
     "TornArrayError",
     "TornArrayWarning",
+    "atomic_write",
+    "calculate_directory_checksum",
+    "calculate_directory_manifest",
+    "compare_directories",
+    "delete_directory",
+    "direct_write",
+    "discover_marker_files",
+    "discover_marker_roots",
+    "index_marker_files",
+    "interpolate_data",
     "logger_statistics",
     "recover_log_directory",
+    "resolve_unique_roots",
+    "verify_directory_checksum",
 ]
 
 _HOMES = {
     "ArchiveError": "errors",
     "DataLogger": "logs.logger",
+    "DirectoryDifference": "files.checksum",
+    "IntegrityError": "errors",
     "LogPackage": "logs.record",
     "SegmentError": "errors",
     "SharedMemoryArray": "memory.array",
     "TornArrayError": "errors",
     "TornArrayWarning": "errors",
+    "atomic_write": "files.atomic",
+    "calculate_directory_checksum": "files.checksum",
+    "calculate_directory_manifest": "files.checksum",
+    "compare_directories": "files.checksum",
+    "delete_directory": "files.delete",
+    "direct_write": "files.atomic",
+    "discover_marker_files": "files.markers",
+    "discover_marker_roots": "files.markers",
+    "index_marker_files": "files.markers",
+    "interpolate_data": "series",
     "logger_statistics": "logs.statistics",
     "recover_log_directory": "logs.recover",
+    "resolve_unique_roots": "files.markers",
+    "verify_directory_checksum": "files.checksum",
 }
 
 

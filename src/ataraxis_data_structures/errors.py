@@ -7,6 +7,17 @@ class ArchiveError(ValueError):
     """A log archive or journal that is damaged, foreign, or would mix what must stay apart."""
 
 
+class IntegrityError(RuntimeError):
+    """Files that are not what their checksum promises; `paths` names them where they are known."""
+
+    def __init__(self, message: str, paths: tuple[str, ...] = ()) -> None:
+        super().__init__(message, paths)
+        self.paths = paths
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class LaneFullError(Full):
     """A put that found no room in time; of a put_many, the first `accepted` messages were taken."""
 
