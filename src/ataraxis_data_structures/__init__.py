@@ -13,11 +13,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .config.plain import YAML_EXCLUDE_METADATA as YAML_EXCLUDE_METADATA
+    from .config.yaml_config import YamlConfig as YamlConfig
     from .errors import ArchiveError as ArchiveError
+    from .errors import ConfigError as ConfigError
     from .errors import IntegrityError as IntegrityError
+    from .errors import MissingValueError as MissingValueError
     from .errors import SegmentError as SegmentError
     from .errors import TornArrayError as TornArrayError
     from .errors import TornArrayWarning as TornArrayWarning
+    from .errors import TrackerError as TrackerError
     from .files.atomic import atomic_write as atomic_write
     from .files.atomic import direct_write as direct_write
     from .files.checksum import DirectoryDifference as DirectoryDifference
@@ -30,6 +35,13 @@ if TYPE_CHECKING:
     from .files.markers import discover_marker_roots as discover_marker_roots
     from .files.markers import index_marker_files as index_marker_files
     from .files.markers import resolve_unique_roots as resolve_unique_roots
+    from .jobs.attempts import Attempt as Attempt
+    from .jobs.state import JobState as JobState
+    from .jobs.state import ProcessingStatus as ProcessingStatus
+    from .jobs.state import TrackerStatus as TrackerStatus
+    from .jobs.tracker import ProcessingTracker as ProcessingTracker
+    from .jobs.workers import initialize_worker_threads as initialize_worker_threads
+    from .jobs.workers import limit_worker_threads as limit_worker_threads
     from .logs.logger import DataLogger as DataLogger
     from .logs.record import LogPackage as LogPackage
     from .logs.recover import recover_log_directory as recover_log_directory
@@ -38,15 +50,25 @@ if TYPE_CHECKING:
     from .series import interpolate_data as interpolate_data
 
 __all__ = [
+    "YAML_EXCLUDE_METADATA",
     "ArchiveError",
+    "Attempt",
+    "ConfigError",
     "DataLogger",
     "DirectoryDifference",
     "IntegrityError",
+    "JobState",
     "LogPackage",
+    "MissingValueError",
+    "ProcessingStatus",
+    "ProcessingTracker",
     "SegmentError",
     "SharedMemoryArray",
     "TornArrayError",
     "TornArrayWarning",
+    "TrackerError",
+    "TrackerStatus",
+    "YamlConfig",
     "atomic_write",
     "calculate_directory_checksum",
     "calculate_directory_manifest",
@@ -56,7 +78,9 @@ __all__ = [
     "discover_marker_files",
     "discover_marker_roots",
     "index_marker_files",
+    "initialize_worker_threads",
     "interpolate_data",
+    "limit_worker_threads",
     "logger_statistics",
     "recover_log_directory",
     "resolve_unique_roots",
@@ -64,15 +88,25 @@ __all__ = [
 ]
 
 _HOMES = {
+    "YAML_EXCLUDE_METADATA": "config.plain",
     "ArchiveError": "errors",
+    "Attempt": "jobs.attempts",
+    "ConfigError": "errors",
     "DataLogger": "logs.logger",
     "DirectoryDifference": "files.checksum",
     "IntegrityError": "errors",
+    "JobState": "jobs.state",
     "LogPackage": "logs.record",
+    "MissingValueError": "errors",
+    "ProcessingStatus": "jobs.state",
+    "ProcessingTracker": "jobs.tracker",
     "SegmentError": "errors",
     "SharedMemoryArray": "memory.array",
     "TornArrayError": "errors",
     "TornArrayWarning": "errors",
+    "TrackerError": "errors",
+    "TrackerStatus": "jobs.state",
+    "YamlConfig": "config.yaml_config",
     "atomic_write": "files.atomic",
     "calculate_directory_checksum": "files.checksum",
     "calculate_directory_manifest": "files.checksum",
@@ -82,7 +116,9 @@ _HOMES = {
     "discover_marker_files": "files.markers",
     "discover_marker_roots": "files.markers",
     "index_marker_files": "files.markers",
+    "initialize_worker_threads": "jobs.workers",
     "interpolate_data": "series",
+    "limit_worker_threads": "jobs.workers",
     "logger_statistics": "logs.statistics",
     "recover_log_directory": "logs.recover",
     "resolve_unique_roots": "files.markers",

@@ -7,6 +7,10 @@ class ArchiveError(ValueError):
     """A log archive or journal that is damaged, foreign, or would mix what must stay apart."""
 
 
+class ConfigError(ValueError):
+    """A YAML file whose values do not fit the fields they are meant for; says file, line, field, expected and got."""
+
+
 class IntegrityError(RuntimeError):
     """Files that are not what their checksum promises; `paths` names them where they are known."""
 
@@ -24,6 +28,10 @@ class LaneFullError(Full):
     def __init__(self, message: str, accepted: int = 0) -> None:
         super().__init__(message)
         self.accepted = accepted
+
+
+class MissingValueError(ValueError):
+    """A YAML file without a field that has no default."""
 
 
 class QueueBusyError(RuntimeError):
@@ -44,3 +52,7 @@ class TornArrayError(RuntimeError):
 
 class TornArrayWarning(RuntimeWarning):
     """A process died while it wrote to a shared array: the data may be half old, half new."""
+
+
+class TrackerError(ValueError):
+    """A tracker file that is cut or cannot be understood, or a job that another executor took over."""

@@ -1,0 +1,1 @@
+"""Settings as dataclasses in YAML files that people read and edit."""

@@ -1,0 +1,268 @@
+"""The tracker's file under its lock: read whole or by one job, changed in one page or replaced.
+
+Beside `tracker.yaml` stands the folder `tracker.yaml.axds`, made at the first change of a state. It holds the index, a
+copy of the last good state, and what the published library has no key for (attempts, leases). Without it nothing of the
+YAML is lost.
+"""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from ..config.replace import replace_file
+from ..errors import TrackerError
+from . import entry
+from .adopt import adopt
+from .index import Index, Signature, signature, write_index
+from .layout import PAGE, Page, contract, count, lay_out, scan, scan_page
+from .state import JobState, ProcessingStatus
+
+_SCHEDULED = b"\n    status: 0\n"
+_CHUNK_PAGES = 16
+
+Entries = dict[str, bytes]
+Change = Callable[[JobState], None]
+
+
+class Store:
+    """One tracker's file; every method expects the caller to hold the lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.side = path.with_name(path.name + ".axds")
+        self.index_path = self.side / "index"
+        self._last = self.side / "last"
+
+    def read(self) -> Entries:
+        """Return every entry in its order, none for a missing file; TrackerError for one that cannot be understood."""
+        return self._read()[0]
+
+    def count(self) -> Counter[int]:
+        """Return how many jobs have each status."""
+        counts = count(self.path.read_bytes()) if self.path.exists() else Counter()
+        return Counter(map(entry.status, self.read().values())) if counts is None else counts
+
+    def find(self, job_id: str) -> JobState:
+        """Return the state of one job; ValueError if there is no such job."""
+        if not self.path.exists():
+            raise _unknown(job_id)
+        with _OpenFile(self, os.O_RDONLY) as file:
+            page = file.page_of(job_id)
+        raw = page.entries[job_id].raw if page else self.read().get(job_id)
+        if raw is None:
+            raise _unknown(job_id)
+        return self.parsed(job_id, raw)
+
+    def edit(self, job_id: str, change: Change) -> JobState:
+        """Change the state of one job; ValueError if there is no such job."""
+        if not self.path.exists():
+            raise _unknown(job_id)
+        with _OpenFile(self, os.O_RDWR) as file:
+            page = file.page_of(job_id)
+            state = self.parsed(job_id, page.entries[job_id].raw) if page else None
+            if page and state:
+                change(state)
+                if file.write(page, job_id, entry.render(job_id, state)):
+                    return state
+        return self._edit_whole(job_id, change, state)
+
+    def edit_scheduled(self, change: Callable[[str, JobState], None]) -> tuple[str, JobState] | None:
+        """Change the state of the first scheduled job and return it; None if there is none."""
+        if not self.path.exists():
+            return None
+        with _OpenFile(self, os.O_RDWR) as file:
+            page = file.first_scheduled()
+        if isinstance(page, Page):
+            job_id = _first_scheduled(page)
+        elif page is None:
+            return None
+        else:
+            entries = self.read()
+            job_id = next((i for i, raw in entries.items() if entry.status(raw) is ProcessingStatus.SCHEDULED), None)
+        return (job_id, self.edit(job_id, partial(change, job_id))) if job_id else None
+
+    def replace(self, entries: Entries, *, keep: Path | None = None) -> None:
+        """Write the whole file anew and remember it as the last good state."""
+        text = lay_out(list(entries.values()))
+        replace_file(self.path, text, temporary=self.path.with_name(f".{self.path.name}.tmp"), keep=keep)
+        if keep:
+            logging.getLogger(__name__).warning("%s held remarks or keys of no job; it is kept as %s", self.path, keep)
+        if len(text) > PAGE or self.side.is_dir():
+            self.remember(text, signature(self.path.stat()))
+
+    def update(self, change: Callable[[Entries], bool]) -> None:
+        """Read every entry, let `change` alter them, and write the file if it says that it did."""
+        entries, keep = self._read()
+        if change(entries):
+            self.replace(entries, keep=keep)
+
+    def restore(self) -> Path | None:
+        """Put the last good state in the place of a file that cannot be read; return where the damaged one went."""
+        data = self._last_good()
+        if data is None:
+            raise TrackerError(f"{self.path}: expected a copy of the last good state in {self._last}, got none")
+        damaged = self.path.with_name(self.path.name + ".damaged") if self.path.exists() else None
+        replace_file(self.path, data, keep=damaged)
+        self.remember(data, signature(self.path.stat()))
+        return damaged
+
+    def remember(self, text: bytes, signed: Signature) -> None:
+        """Copy the file, whose text this is, and index it if it has more than one page."""
+        self.side.mkdir(exist_ok=True)
+        aside = self._last.with_name("last.tmp")
+        aside.write_bytes(text)
+        aside.replace(self._last)
+        places = scan(text) if len(text) > PAGE else None
+        if places is None:
+            self.index_path.unlink(missing_ok=True)
+        else:
+            write_index(self.index_path, places, signed)
+
+    def copy_page(self, number: int, data: bytes) -> None:
+        """Do to the copy what was done to one page of the file."""
+        try:
+            descriptor = os.open(self._last, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except FileNotFoundError:
+            self.side.mkdir(exist_ok=True)
+            descriptor = os.open(self._last, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            size = os.fstat(descriptor).st_size if data.endswith(b"...\n") else 0
+            os.pwrite(descriptor, data.ljust(size - number * PAGE, b"\n"), number * PAGE)
+        finally:
+            os.close(descriptor)
+
+    def _read(self) -> tuple[Entries, Path | None]:
+        """Also return where to keep the file before it is written anew, if it holds more than entries can."""
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return {}, None
+        places = scan(data)
+        if places is not None:
+            return {job_id: place.raw for job_id, place in places.items()}, None
+        try:
+            entries, loses = adopt(data)
+        except ValueError as error:
+            raise self._damaged(error) from error
+        return entries, self.path.with_name(self.path.name + ".edited") if loses else None
+
+    def _edit_whole(self, job_id: str, change: Change, changed: JobState | None) -> JobState:
+        entries, keep = self._read()
+        if job_id not in entries:
+            raise _unknown(job_id)
+        state = changed or self.parsed(job_id, entries[job_id])
+        if changed is None:
+            change(state)
+        entries[job_id] = entry.render(job_id, state)
+        self.side.mkdir(exist_ok=True)
+        self.replace(entries, keep=keep)
+        return state
+
+    def parsed(self, job_id: str, raw: bytes) -> JobState:
+        """Return the state in an entry; TrackerError if a value has the wrong type."""
+        try:
+            return entry.parse(raw)
+        except ValueError as error:
+            raise TrackerError(f"{self.path}: job {job_id}: {error}") from error
+
+    def _damaged(self, reason: ValueError) -> TrackerError:
+        data = self._last_good()
+        if data is None:
+            return TrackerError(f"{self.path}: {reason}; no earlier state of it is known")
+        offer = f"the last good state, of {len(scan(data) or ())} jobs, is in {self._last}"
+        return TrackerError(f"{self.path}: {reason}; {offer}: ProcessingTracker.restore() puts it back")
+
+    def _last_good(self) -> bytes | None:
+        try:
+            data = self._last.read_bytes().rstrip(b"\n") + b"\n"
+        except FileNotFoundError:
+            return None
+        return data if scan(data) is not None else None
+
+
+class _OpenFile:
+    """The file as it is at one moment under the lock, with the index if that is of this moment."""
+
+    def __init__(self, store: Store, mode: int) -> None:
+        self._store = store
+        self._descriptor = os.open(store.path, mode | os.O_CLOEXEC)
+        stat = os.fstat(self._descriptor)
+        self._size = stat.st_size
+        self._index = self._signed_index(stat) if self._size > PAGE else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+        if self._index:
+            self._index.close()
+
+    def page_of(self, job_id: str) -> Page | None:
+        """Return the page that holds a job; None if the file must be read as a whole to say."""
+        for number in self._index.pages(job_id) if self._index else [0]:
+            page = self._page(number)
+            if page and job_id in page.entries:
+                return page
+        return None
+
+    def first_scheduled(self) -> Page | bool | None:
+        """Return the page of the first scheduled job, None if no job is scheduled, False to read the whole file."""
+        if self._index is None:
+            page = self._page(0) if self._size <= PAGE else None
+            return False if page is None else page if _first_scheduled(page) else None
+        first, past = self._index.cursor, -(-self._size // PAGE)
+        for chunk in range(first, past, _CHUNK_PAGES):
+            data = os.pread(self._descriptor, _CHUNK_PAGES * PAGE, chunk * PAGE)
+            at = data.find(_SCHEDULED)
+            if at >= 0:
+                number = chunk + at // PAGE
+                self._index.move_cursor(number)
+                page = self._page(number)
+                return page if page and _first_scheduled(page) else False
+        self._index.move_cursor(past)
+        return None
+
+    def write(self, page: Page, job_id: str, raw: bytes) -> bool:
+        """Put another entry into a page with one write; False if the file must be laid out anew for it."""
+        if self._size <= PAGE:
+            data = contract(raw if name == job_id else place.raw for name, place in page.entries.items())
+            fits = self._size <= len(data) <= PAGE
+        else:
+            held = page.holding(job_id, raw)
+            data, fits = held or b"", held is not None
+        if not fits:
+            return False
+        os.pwrite(self._descriptor, data, page.number * PAGE)
+        self._store.copy_page(page.number, data)
+        if self._index:
+            self._index.sign(signature(os.fstat(self._descriptor)))
+        return True
+
+    def _page(self, number: int) -> Page | None:
+        return scan_page(number, os.pread(self._descriptor, PAGE, number * PAGE))
+
+    def _signed_index(self, stat: os.stat_result) -> Index | None:
+        """Return the index; made anew, as the copy is, when anybody else has changed the file."""
+        signed = signature(stat)
+        index = Index.open(self._store.index_path, signed)
+        data = b"" if index else os.pread(self._descriptor, self._size, 0)
+        if index or scan(data) is None:
+            return index
+        try:
+            self._store.remember(data, signed)
+        except PermissionError:  # a reader without the right to write reads the whole file every time
+            return None
+        return Index.open(self._store.index_path, signed)
+
+
+def _first_scheduled(page: Page) -> str | None:
+    return next((name for name, place in page.entries.items() if _SCHEDULED in place.raw), None)
+
+
+def _unknown(job_id: str) -> ValueError:
+    return ValueError(f"expected the id of a tracked job, got {job_id!r}")
