@@ -24,10 +24,6 @@ def package(payload=b"", source=1, time=0):
 
 def records(span, salt):
     """Return (source, time, seq, claim, flags, payload) of each record of a span; none may be harmed."""
-    scanner = frame.Scanner(span, salt)
-    rows = np.frombuffer(scanner.next(len(span) // frame.RECORD_BYTES + 1), dtype=frame.ROW)
-    assert scanner.damaged == []
-    assert scanner.position == len(span)
     return [
         (
             int(row["source"]),
@@ -37,12 +33,30 @@ def records(span, salt):
             int(row["flags"]),
             bytes(span[int(row["offset"]) + 32 : int(row["offset"]) + 32 + int(row["length"])]),
         )
-        for row in rows
+        for row in scan(span, salt)
     ]
 
 
+def drain_round(drain, max_bytes=1 << 18):
+    """Release what one round of turns gives and return its bytes; the producers may be faster."""
+    found = bytearray()
+    for lane, span in drain.turns(max_bytes):
+        found += span
+        lane.release(len(span))
+    return found
+
+
+def scan(data, salt):
+    """Return the rows of joined spans; nothing in them may be harmed."""
+    scanner = frame.Scanner(data, salt)
+    rows = np.frombuffer(scanner.next(len(data) // frame.RECORD_BYTES + 1), dtype=frame.ROW)
+    assert scanner.damaged == []
+    assert scanner.position == len(data)
+    return rows
+
+
 def drain_once(drain, max_bytes=1 << 18):
-    """Release everything that waits now and return its records."""
+    """Release everything and return its records; for producers that are done."""
     found = []
     while True:
         before = len(found)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ataraxis_data_structures import LogPackage
 from ataraxis_data_structures.memory.channel import LogDrain, LogQueue
-from draining import drain_once, messages, package, queue_of
+from draining import drain_once, drain_round, messages, package, queue_of, records
 
 METHODS = ["fork", "spawn", "forkserver"]
 
@@ -251,7 +251,7 @@ def put_numbered(queue, source, count):
 def keep_draining(drain, got, stop):
     while not stop.is_set():
         drain.wait(0.01)
-        got += drain_once(drain)
+        got += records(drain_round(drain), drain.salt)
 
 
 @pytest.mark.parametrize("size", [0, 1, 16384, 16385, 65000, 65536, 300_000])

@@ -359,6 +359,7 @@ static void axds_reader_span(axds_reader *reader, uint64_t max_bytes) {
             continue;
         }
         uint64_t index = position & (reader->capacity - 1), left = reader->capacity - index;
+        if (!index && reader->span_bytes) return; /* the ring begins anew, the bytes are not side by side */
         const axds_record *header = (const axds_record *)(reader->ring + index);
         if (!axds_plausible(reader, header, left < tail - position ? left : tail - position)
             || (seq != UINT64_MAX && header->seq != seq)) {

@@ -575,6 +575,11 @@ cdef class Reader:
         return self.reader.salt
 
     @property
+    def span_messages(self) -> int:
+        """How many messages end in the last span."""
+        return self.reader.span_messages
+
+    @property
     def at_tail(self) -> bool:
         """Whether the last span held all that was put by then."""
         return self.reader.at_tail

@@ -18,6 +18,8 @@ from .lane import Lane, Lanes, find_lanes, lane_name
 from .owner import is_alive, own_identity, pid_of
 from .segment import Kind, Segment
 
+_BUSY_MESSAGES = 16  # a round with as many has producers that would pay for a wake again and again
+_NAP_S = 0.0002
 _PATIENCE_S = 5.0  # a `get` of another process holds the seat for an instant
 _taken: set[tuple[int, str]] = set()  # seats of this process, which its threads must not share; a child's differ
 _seats = threading.Condition()
@@ -37,6 +39,7 @@ class LogDrain:
         self._salvaged = {lane.claim: lane for lane in lanes}
         self._lanes = None if hub is None else Lanes(name, hub)
         self._state_seen = "new"
+        self._round_messages = 0
         self._seated = False
         memory = memoryview(bytearray(8192)) if hub is None else hub.sources
         self.sources: NDArray[np.uint64] = np.frombuffer(memory, dtype=np.uint64).reshape(256, 4)
@@ -120,7 +123,7 @@ class LogDrain:
         Fair by bytes: every lane gets `max_bytes` a round; what it left is granted in the next round, what a large
         record took beyond is taken off the next ones. One round; `wait` when it yielded nothing and `idle` says so.
         """
-        start_ns, caught_up = monotonic_ns(), True
+        start_ns, caught_up, self._round_messages = monotonic_ns(), True, 0
         for lane in self.lanes():
             lane.credit_bytes = min(lane.credit_bytes + max_bytes, 2 * max_bytes)
             if lane.credit_bytes <= 0:
@@ -132,6 +135,7 @@ class LogDrain:
                 lane.credit_bytes = 0
                 continue
             lane.credit_bytes -= len(span)
+            self._round_messages += lane.span_messages
             yield lane, span
         if caught_up and self._hub is not None:
             self._hub.caught_up_ns = start_ns
@@ -145,6 +149,10 @@ class LogDrain:
         """Sleep until there are records, the state or the lanes change, or at most `timeout_s`; may return early."""
         if self._hub is None or self._lanes is None:
             time.sleep(min(timeout_s, 0.01))
+            return
+        if self._round_messages >= _BUSY_MESSAGES:
+            self._round_messages = 0
+            time.sleep(min(timeout_s, _NAP_S))
             return
         self._hub.wait(self.held(), self._lanes.seen, self._state_seen, timeout_s)
 
