@@ -1,5 +1,6 @@
 """YAML from strangers: plain tags only, in bounded time and memory."""
 
+import re
 from typing import Any, NamedTuple
 
 import yaml
@@ -8,7 +9,9 @@ MAX_DEPTH = 100
 MAX_EXPANDED = 1_000_000  # nodes, once every alias is written out
 MAX_NUMBER = 1_000  # characters; YAML's base-60 integers take quadratic time
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# File names that are not UTF-8 carry lone surrogates, which PyYAML writes as escapes and its C parser refuses.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Document(NamedTuple):
@@ -31,13 +34,14 @@ class Document(NamedTuple):
         return int(line) + 1
 
 
-def load(text: bytes | str) -> Document:
+def load(data: bytes) -> Document:
     """Read one document with PyYAML's safe constructors, its C parser where there is one.
 
     Raises yaml.YAMLError for bad YAML, foreign tags, nesting deeper than 100 and aliases that explode.
     """
-    _check_nesting(text)
-    loader = _Loader(text)
+    kind = yaml.SafeLoader if _SURROGATE.search(data) else _FAST
+    _check_nesting(data, kind)
+    loader = kind(data)
     try:
         root = loader.get_single_node()
         if root is None:
@@ -66,10 +70,10 @@ def duplicate_keys(root: yaml.Node | None) -> list[tuple[str, int]]:
     return found
 
 
-def _check_nesting(text: bytes | str) -> None:
+def _check_nesting(data: bytes, kind: Any) -> None:
     """Refuse deep nesting before the composer, which recurses on the C stack, meets it."""
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(data, Loader=kind):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:

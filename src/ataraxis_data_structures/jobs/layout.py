@@ -117,14 +117,14 @@ def count(data: bytes) -> Counter[int] | None:
     return Counter(digit - ord("0") for digit in digits)
 
 
-def scan_page(number: int, data: bytes) -> Page | None:
+def scan_page(number: int, data: bytes, *, is_last: bool) -> Page | None:
     """Return one page of a file; None if a part of it is not of the layout."""
     start = _ROOM.match(data) if number else _ANY_HEAD.match(data)
     if start is None:
         return None
     places, position = _entries(data, start.end())
     tail = _ANY_TAIL.fullmatch(data, position)
-    if not places or not (tail or position == len(data)):
+    if not places or (tail is None if is_last else position < len(data)):
         return None
     return Page(number, data[: start.end()], places, tail[1] if tail else b"")
 

@@ -36,6 +36,7 @@ class Store:
         self.side = path.with_name(path.name + ".axds")
         self.index_path = self.side / "index"
         self._last = self.side / "last"
+        self._edited = path.with_name(path.name + ".edited")
 
     def read(self) -> Entries:
         """Return every entry in its order, none for a missing file; TrackerError for one that cannot be understood."""
@@ -100,6 +101,14 @@ class Store:
         if change(entries):
             self.replace(entries, keep=keep)
 
+    def reset(self) -> None:
+        """Write a file without jobs; one that cannot be read, or holds more than jobs, is kept beside it."""
+        try:
+            _, keep = self._read()
+        except TrackerError:
+            keep = self._edited
+        self.replace({}, keep=keep)
+
     def restore(self) -> Path | None:
         """Put the last good state in the place of a file that cannot be read; return where the damaged one went."""
         data = self._last_good()
@@ -148,7 +157,7 @@ class Store:
             entries, loses = adopt(data)
         except ValueError as error:
             raise self._damaged(error) from error
-        return entries, self.path.with_name(self.path.name + ".edited") if loses else None
+        return entries, self._edited if loses else None
 
     def _edit_whole(self, job_id: str, change: Change, changed: JobState | None) -> JobState:
         entries, keep = self._read()
@@ -244,7 +253,8 @@ class _OpenFile:
         return True
 
     def _page(self, number: int) -> Page | None:
-        return scan_page(number, os.pread(self._descriptor, PAGE, number * PAGE))
+        data = os.pread(self._descriptor, PAGE, number * PAGE)
+        return scan_page(number, data, is_last=(number + 1) * PAGE >= self._size)
 
     def _signed_index(self, stat: os.stat_result) -> Index | None:
         """Return the index; made anew, as the copy is, when anybody else has changed the file."""

@@ -5,7 +5,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +22,7 @@ from .state import JobState, ProcessingStatus, TrackerStatus
 from .store import Entries, Store
 
 LOCK_TIMEOUT_S = 10
+_POLL_INTERVAL_S = 0.005  # a waiting process costs 1 % of a core; filelock's own 50 ms would idle a busy tracker
 
 _SCHEDULED, _RUNNING = ProcessingStatus.SCHEDULED, ProcessingStatus.RUNNING
 _SUCCEEDED, _FAILED = ProcessingStatus.SUCCEEDED, ProcessingStatus.FAILED
@@ -137,7 +138,7 @@ class ProcessingTracker(YamlConfig):
     def reset(self) -> None:
         """Forget all jobs."""
         with self._locked(making=True) as store:
-            store.replace({})
+            store.reset()
 
     def restore(self) -> Path | None:
         """Put the last good state in the place of a damaged file; return where the damaged one is kept.
@@ -152,9 +153,9 @@ class ProcessingTracker(YamlConfig):
     # ---- one job's way
 
     def start_job(self, job_id: str, executor_id: str | None = None) -> None:
-        """Note that a job runs; without an executor, under the scheduler's id or `pid:N`, by the calling process."""
+        """Note that a job runs; without an executor, under the scheduler's id, else `pid:N` of the calling process."""
         by, now = executor_id or default_executor_id(), _now_us()
-        owned = owner.this_process() if executor_id is None else None
+        owned = owner.this_process() if by == f"pid:{os.getpid()}" else None  # a scheduler's job outlives its caller
         with self._locked() as store:
             store.edit(job_id, lambda state: _start(store, job_id, state, (by, now), owned))
         if job_id in self._claims:
@@ -222,7 +223,7 @@ class ProcessingTracker(YamlConfig):
     def find_abandoned(self) -> list[str]:
         """Return the running jobs whose executor is dead: the kernel of this host, or a lease that ran out, says so.
 
-        Known are jobs that were claimed, or started without an explicit executor; no other is taken for abandoned.
+        Known are jobs that were claimed or started as `pid:N` by that process; no other is taken for abandoned.
         """
         with self._locked() as store:
             return _abandoned(store, store.read())
@@ -322,8 +323,10 @@ class ProcessingTracker(YamlConfig):
         if making:
             self.file_path.parent.mkdir(parents=True, exist_ok=True)
         self._is_stale = True
-        lock = FileLock(self.lock_path, timeout=LOCK_TIMEOUT_S) if self.file_path.parent.is_dir() else nullcontext()
-        with lock:
+        if not self.file_path.parent.is_dir():
+            yield Store(self.file_path)
+            return
+        with FileLock(self.lock_path).acquire(LOCK_TIMEOUT_S, poll_interval=_POLL_INTERVAL_S):
             yield Store(self.file_path)
 
     def _entries(self) -> Entries:
@@ -411,7 +414,13 @@ def _start(store: Store, job_id: str, state: JobState, by: tuple[str, int], owne
 
 def _note_end(store: Store, job_id: str, state: JobState, error_message: str | None) -> None:
     done = state.status if state.status in (_SUCCEEDED, _FAILED) else _FAILED
-    end = {"job": job_id, "run": state.started_at, "end": _now_us(), "status": int(done), "error": error_message}
+    end = {
+        "job": job_id,
+        "run": state.started_at,
+        "end": state.completed_at or _now_us(),
+        "status": int(done),
+        "error": error_message,
+    }
     _log(store).append([end])
 
 
