@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .files.markers import discover_marker_roots as discover_marker_roots
     from .files.markers import index_marker_files as index_marker_files
     from .files.markers import resolve_unique_roots as resolve_unique_roots
+    from .files.transfer import transfer_directory as transfer_directory
     from .jobs.attempts import Attempt as Attempt
     from .jobs.state import JobState as JobState
     from .jobs.state import ProcessingStatus as ProcessingStatus
@@ -84,6 +85,7 @@ __all__ = [
     "logger_statistics",
     "recover_log_directory",
     "resolve_unique_roots",
+    "transfer_directory",
     "verify_directory_checksum",
 ]
 
@@ -122,6 +124,7 @@ _HOMES = {
     "logger_statistics": "logs.statistics",
     "recover_log_directory": "logs.recover",
     "resolve_unique_roots": "files.markers",
+    "transfer_directory": "files.transfer",
     "verify_directory_checksum": "files.checksum",
 }
 

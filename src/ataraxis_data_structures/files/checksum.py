@@ -138,11 +138,12 @@ def write_checksum(directory: Path, checksum: str) -> None:
 
 def _countable(root: int, excluded: frozenset[str]) -> list[str]:
     tree = walk(root)
-    names = tree.files + [link for link in tree.links if _leads_to_a_file(root, link)]
+    names = tree.files + [link for link in tree.links if leads_to_a_file(root, link)]
     return sorted(name for name in names if name.rpartition("/")[2] not in excluded)
 
 
-def _leads_to_a_file(root: int, link: str) -> bool:
+def leads_to_a_file(root: int, link: str) -> bool:
+    """Return whether a link ends at a file, and so counts in the checksum."""
     try:
         return stat.S_ISREG(os.stat(link, dir_fd=root).st_mode)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,0 +1,102 @@
+"""Where a copy grows before it is published: a folder beside the target, or inside one that exists."""
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from .._core.bulk import stamp, unlink_files
+from .walk import Tree, open_beneath
+
+_INSIDE = ".axds.partial"
+_NAME_BYTES = 255
+
+
+def staging_of(destination: Path) -> Path:
+    """Return the folder whose existence marks the destination as partial."""
+    if destination.is_dir():
+        return destination / _INSIDE  # its parent may be another file system, and nothing is renamed over a mount point
+    stem = os.fsdecode(os.fsencode(destination.name)[: _NAME_BYTES - len("..partial")])
+    return destination.with_name(f".{stem}.partial")
+
+
+def without_staging(tree: Tree) -> Tree:
+    """Return a tree without what a transfer under way keeps in it."""
+    kept = (
+        [name for name in names if name != _INSIDE and not name.startswith(f"{_INSIDE}/")]
+        for names in (tree.files, tree.folders, tree.links, tree.others)
+    )
+    return Tree(*kept)
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[int]:
+    """Give the descriptor of a staging folder, which one transfer at a time holds."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _lock(fd, folder)
+        os.fchmod(fd, 0o700)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def clear_strays(target: int, wanted: Tree, earlier: Tree) -> None:
+    """Remove what an earlier transfer left and this one does not want; its files are kept, to be gone on with."""
+    for folder in earlier.folders:
+        os.chmod(folder, 0o700, dir_fd=target)
+    strays = set(earlier.files).difference(wanted.files).union(earlier.links, earlier.others)
+    unlink_files(target, [os.fsencode(name) for name in strays])
+    for folder in sorted(set(earlier.folders).difference(wanted.folders), reverse=True):
+        os.rmdir(folder, dir_fd=target)
+
+
+def make_folders(target: int, folders: Sequence[str]) -> None:
+    """Make folders that only we enter for now."""
+    for folder in folders:
+        try:
+            os.mkdir(folder, 0o700, dir_fd=target)
+        except FileExistsError:
+            continue
+
+
+def make_links(source: int, target: int, links: Sequence[str]) -> None:
+    """Make the same links, with their times."""
+    for link in links:
+        status = os.stat(link, dir_fd=source, follow_symlinks=False)
+        os.symlink(os.readlink(link, dir_fd=source), link, dir_fd=target)
+        os.utime(link, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=target, follow_symlinks=False)
+
+
+def stamp_folders(source: int, target: int, folders: Sequence[str]) -> None:
+    """Give folders their modes and times; the deepest first, since each stamp needs the way to it."""
+    for folder in reversed(folders):
+        status = os.stat(folder or ".", dir_fd=source)
+        fd = open_beneath(target, folder)
+        try:
+            stamp(fd, stat.S_IMODE(status.st_mode), status.st_mtime_ns)
+        finally:
+            os.close(fd)
+
+
+def publish_inside(staging: int, destination: int, tree: Tree, names: Sequence[str]) -> None:
+    """Move staged files and links to their places in a folder that exists, each by one rename."""
+    make_folders(destination, tree.folders)
+    for name in names:
+        os.rename(name, name, src_dir_fd=staging, dst_dir_fd=destination)
+    for folder in reversed(tree.folders):
+        os.rmdir(folder, dir_fd=staging)
+
+
+def _lock(fd: int, folder: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RuntimeError(f"another transfer to {folder} is under way") from None
+    except OSError:  # network file systems lock no folders; there, two at once are the callers' affair
+        return
+    if not folder.exists() or folder.stat().st_ino != os.fstat(fd).st_ino:
+        raise RuntimeError(f"another transfer to {folder} has just ended")

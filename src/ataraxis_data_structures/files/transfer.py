@@ -1,0 +1,255 @@
+"""Copy a folder so that the target is absent, marked partial, or whole."""
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._core.bulk import unlink_files
+from .._core.disk import syncfs
+from ..errors import IntegrityError
+from . import staging
+from .checksum import CHECKSUM_FILE, combine, leads_to_a_file, read_checksum, write_checksum
+from .copying import Copied, copy_files
+from .digest import cpus, digest_files
+from .meter import Meter
+from .walk import Tree, opened, walk
+
+
+def transfer_directory(
+    source: Path,
+    destination: Path | str,
+    num_threads: int = 1,
+    *,
+    verify_integrity: bool = False,
+    remove_source: bool = False,
+    progress: bool = False,
+    reset_dirty_destination: bool = False,
+    symlinks: bool = False,
+    durable: bool = False,
+) -> None:
+    """Copy the contents of a folder into another, with empty folders, modes and times.
+
+    The copy grows in `.NAME.partial` beside the destination (in `.axds.partial` inside one that exists) and appears by
+    rename, so an interrupted one is never taken for a whole one; the next call goes on with what is there. Files that
+    the destination holds already are replaced one by one; others there stay, unless `reset_dirty_destination`.
+
+    With `verify_integrity` the source's `ax_checksum.txt` is checked or made, and everything is read back from the
+    target before it is published. `remove_source` always reads back, after a sync and from the disk itself, and
+    removes nothing that changed meanwhile. `durable` syncs before the publication. `num_threads` below 1 means all
+    CPUs. Links are kept with `symlinks`, else refused.
+
+    Raises:
+        FileNotFoundError: The source is missing.
+        RuntimeError: Before anything is written: a linked source, links, pipes, sockets or devices in it, source and
+            destination inside each other, files where folders must be, with `verify_integrity` unknown files in the
+            destination, or another transfer to it. Later: a file changed while it was copied.
+        IntegrityError: What was read back differs, or the source is not what its checksum promises. It names the
+            files; nothing was published or removed.
+    """
+    source = Path(source)
+    destination = Path(os.path.realpath(destination))
+    options = _Options(
+        threads=num_threads if num_threads >= 1 else cpus(),
+        checksummed=verify_integrity,
+        checked=verify_integrity or remove_source,
+        synced=durable or remove_source,
+        resetting=reset_dirty_destination,
+        progress=progress,
+    )
+    refuse_places(source, destination)
+    with opened(source) as root:
+        tree = walk(root)
+        refuse_kinds(tree, symlinks=symlinks)
+        if verify_integrity and CHECKSUM_FILE not in tree.files and not os.access(source, os.W_OK):
+            raise PermissionError(f"expected to write {CHECKSUM_FILE} into {source}, which does not allow it")
+        copied = _transfer(options, source, root, tree, destination)
+        if remove_source:
+            remove_verified(source, root, tree, copied)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    threads: int
+    checksummed: bool  # against ax_checksum.txt
+    checked: bool  # read back
+    synced: bool
+    resetting: bool
+    progress: bool
+
+    def meter(self, label: str, root: int, names: Sequence[str]) -> Meter:
+        total = sum(os.stat(name, dir_fd=root).st_size for name in names) if self.progress else None
+        return Meter(label, total, shown=self.progress)
+
+
+def _transfer(options: _Options, source: Path, root: int, tree: Tree, destination: Path) -> dict[str, Copied]:
+    is_new = not destination.exists()
+    held = Tree() if is_new else _tree_of(destination)
+    unknown = _refuse_destination(options, tree, held, destination)
+    folder = staging.staging_of(destination)
+    with staging.staged(folder) as target:
+        staging.clear_strays(target, tree, walk(target))
+        staging.make_folders(target, tree.folders)
+        there = {} if is_new else _already_there(options, root, destination, tree, held)
+        names = [name for name in tree.files if name not in there]
+        with options.meter("copy", root, names) as meter:
+            copied = copy_files(root, target, names, options.threads, meter, hashed=options.checked)
+        staging.make_links(root, target, tree.links)
+        if options.synced:
+            _sync(target, names)
+        if options.checked:
+            _read_back(options, target, copied)
+        copied |= there
+        if options.checksummed:
+            copied |= _settle_checksum(source, root, target, tree, copied)
+        if is_new:
+            staging.stamp_folders(root, target, ["", *tree.folders])
+            folder.rename(destination)
+        else:
+            staged_names = [name for name in tree.files if name not in there] + tree.links
+            _publish_inside(root, target, destination, tree, staged_names, unknown if options.resetting else [])
+            folder.rmdir()
+    if options.synced:
+        _sync_parent(destination)
+    return copied
+
+
+def refuse_places(source: Path, destination: Path) -> None:
+    """Raise unless source and destination are two folders apart."""
+    if source.is_symlink():
+        raise RuntimeError(f"expected a folder as source, got a link to one: {source}")
+    if not source.exists():
+        raise FileNotFoundError(f"no source folder {source}")
+    real = Path(os.path.realpath(source))
+    if real == destination or real in destination.parents or destination in real.parents:
+        raise RuntimeError(f"expected source and destination apart, got {real} and {destination}")
+    if destination.exists() and not destination.is_dir():
+        raise FileExistsError(f"expected a folder as destination, got a file: {destination}")
+
+
+def refuse_kinds(tree: Tree, *, symlinks: bool) -> None:
+    """Raise if a source holds what is not transferred."""
+    if tree.links and not symlinks:
+        raise RuntimeError(f"expected no links in the source (symlinks=True keeps them), got {_few(tree.links)}")
+    if tree.others:
+        raise RuntimeError(f"expected files, folders and links in the source, got other kinds: {_few(tree.others)}")
+
+
+def remove_verified(source: Path, root: int, tree: Tree, copied: Mapping[str, Copied]) -> None:
+    """Remove a source whose every file is what was copied and read back; else raise, and remove nothing."""
+    now = walk(root)
+    if (set(now.files), set(now.folders), set(now.links), now.others) != (
+        set(copied), set(tree.folders), set(tree.links), [],
+    ):  # fmt: skip
+        raise RuntimeError(
+            f"{source} gained or lost files while it was copied; the copy is complete, nothing is removed"
+        )
+    statuses = {name: os.stat(name, dir_fd=root, follow_symlinks=False) for name in copied}
+    changed = tuple(sorted(name for name, status in statuses.items() if not copied[name].is_still(status)))
+    if changed:
+        raise IntegrityError(f"changed after they were copied: {_few(changed)}; nothing is removed", changed)
+    unlink_files(root, [os.fsencode(name) for name in (*copied, *tree.links)])
+    for folder in reversed(tree.folders):
+        os.rmdir(folder, dir_fd=root)
+    source.rmdir()
+
+
+def _tree_of(folder: Path) -> Tree:
+    with opened(folder) as fd:
+        return staging.without_staging(walk(fd))
+
+
+def _refuse_destination(options: _Options, tree: Tree, held: Tree, destination: Path) -> list[str]:
+    """Return the files of the destination that the source does not know."""
+    known = {*tree.files, *tree.links, CHECKSUM_FILE}
+    unknown = [name for name in (*held.files, *held.links, *held.others) if name not in known]
+    if unknown and options.checksummed and not options.resetting:
+        raise RuntimeError(f"expected no unknown files in {destination}, got {_few(unknown)}")
+    clashes = known.intersection(held.folders)
+    if not options.resetting:
+        clashes |= set(tree.folders).intersection(held.files + held.links + held.others)
+    if clashes:
+        raise RuntimeError(f"a file and a folder of one name meet in {destination}: {_few(sorted(clashes))}")
+    return unknown
+
+
+def _already_there(options: _Options, root: int, destination: Path, tree: Tree, held: Tree) -> dict[str, Copied]:
+    """Return the files that the destination holds already: same size, mode, time, and contents."""
+    with opened(destination) as target:
+        alike: dict[str, os.stat_result] = {}
+        for name in set(tree.files).intersection(held.files):
+            ours, theirs = (os.stat(name, dir_fd=fd, follow_symlinks=False) for fd in (root, target))
+            if _looks(ours) == _looks(theirs):
+                alike[name] = ours
+        names = list(alike)
+        with options.meter("compare", root, names * 2) as meter:
+            ours_digests, their_digests = (digest_files(fd, names, options.threads, meter) for fd in (root, target))
+    return {
+        name: Copied(ours, alike[name].st_ino, alike[name].st_mtime_ns, alike[name].st_ctime_ns)
+        for name, ours, theirs in zip(names, ours_digests, their_digests, strict=True)
+        if ours == theirs
+    }
+
+
+def _looks(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, stat.S_IMODE(status.st_mode)
+
+
+def _read_back(options: _Options, target: int, copied: Mapping[str, Copied]) -> None:
+    names = list(copied)
+    with options.meter("verify", target, names) as meter:
+        digests = digest_files(target, names, options.threads, meter)
+    bad = tuple(sorted(name for name, digest in zip(names, digests, strict=True) if digest != copied[name].digest))
+    if bad:
+        raise IntegrityError(f"the copy differs from the source: {_few(bad)}; nothing was published or removed", bad)
+
+
+def _settle_checksum(
+    source: Path, root: int, target: int, tree: Tree, copied: Mapping[str, Copied]
+) -> dict[str, Copied]:
+    """Check the source's saved checksum, or save and copy one; return what was copied for it."""
+    links = [link for link in tree.links if leads_to_a_file(root, link)]
+    digests = {name: one.digest for name, one in copied.items()}
+    digests.update(zip(links, digest_files(root, links, 1, Meter("links")), strict=True))
+    counted = {name: digest.hex() for name, digest in digests.items() if name.rpartition("/")[2] != CHECKSUM_FILE}
+    found = combine(counted)
+    if CHECKSUM_FILE in copied:
+        promised = read_checksum(source)
+        if promised != found:
+            raise IntegrityError(f"expected checksum {promised} for {source}, got {found}; nothing was published")
+        return {}
+    write_checksum(source, found)
+    tree.files.append(CHECKSUM_FILE)
+    return copy_files(root, target, [CHECKSUM_FILE], 1, Meter("checksum"), hashed=True)
+
+
+def _publish_inside(
+    root: int, target: int, destination: Path, tree: Tree, names: Sequence[str], unknown: Sequence[str]
+) -> None:
+    with opened(destination) as place:
+        unlink_files(place, [os.fsencode(name) for name in unknown])
+        staging.publish_inside(target, place, tree, names)
+        staging.stamp_folders(root, place, tree.folders)
+
+
+def _sync(target: int, names: Sequence[str]) -> None:
+    """Bring everything to the disk, and out of the cache: what is read next comes from the disk."""
+    syncfs(target)
+    for name in names if hasattr(os, "posix_fadvise") else ():
+        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=target)
+        try:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
+
+
+def _sync_parent(destination: Path) -> None:
+    for folder in (destination, destination.parent):
+        with opened(folder) as fd:
+            syncfs(fd)
+
+
+def _few(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:10]))
+    return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"
