@@ -43,7 +43,17 @@ if TYPE_CHECKING:
     from .jobs.tracker import ProcessingTracker as ProcessingTracker
     from .jobs.workers import initialize_worker_threads as initialize_worker_threads
     from .jobs.workers import limit_worker_threads as limit_worker_threads
+    from .logs.archive import assemble_log_archives as assemble_log_archives
+    from .logs.discovery import LOG_ARCHIVE_SUFFIX as LOG_ARCHIVE_SUFFIX
+    from .logs.discovery import LOG_DIRECTORY_SUFFIX as LOG_DIRECTORY_SUFFIX
+    from .logs.discovery import discover_log_archives as discover_log_archives
+    from .logs.discovery import find_log_archive as find_log_archive
+    from .logs.discovery import find_log_archives as find_log_archives
+    from .logs.discovery import read_archive_message_count as read_archive_message_count
     from .logs.logger import DataLogger as DataLogger
+    from .logs.reader import PARALLEL_PROCESSING_THRESHOLD as PARALLEL_PROCESSING_THRESHOLD
+    from .logs.reader import LogArchiveReader as LogArchiveReader
+    from .logs.reader import LogMessage as LogMessage
     from .logs.record import LogPackage as LogPackage
     from .logs.recover import recover_log_directory as recover_log_directory
     from .logs.statistics import logger_statistics as logger_statistics
@@ -51,6 +61,9 @@ if TYPE_CHECKING:
     from .series import interpolate_data as interpolate_data
 
 __all__ = [
+    "LOG_ARCHIVE_SUFFIX",
+    "LOG_DIRECTORY_SUFFIX",
+    "PARALLEL_PROCESSING_THRESHOLD",
     "YAML_EXCLUDE_METADATA",
     "ArchiveError",
     "Attempt",
@@ -59,6 +72,8 @@ __all__ = [
     "DirectoryDifference",
     "IntegrityError",
     "JobState",
+    "LogArchiveReader",
+    "LogMessage",
     "LogPackage",
     "MissingValueError",
     "ProcessingStatus",
@@ -70,19 +85,24 @@ __all__ = [
     "TrackerError",
     "TrackerStatus",
     "YamlConfig",
+    "assemble_log_archives",
     "atomic_write",
     "calculate_directory_checksum",
     "calculate_directory_manifest",
     "compare_directories",
     "delete_directory",
     "direct_write",
+    "discover_log_archives",
     "discover_marker_files",
     "discover_marker_roots",
+    "find_log_archive",
+    "find_log_archives",
     "index_marker_files",
     "initialize_worker_threads",
     "interpolate_data",
     "limit_worker_threads",
     "logger_statistics",
+    "read_archive_message_count",
     "recover_log_directory",
     "resolve_unique_roots",
     "transfer_directory",
@@ -90,7 +110,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "YAML_EXCLUDE_METADATA": "config.plain",
     "ArchiveError": "errors",
     "Attempt": "jobs.attempts",
     "ConfigError": "errors",
@@ -98,8 +117,13 @@ _HOMES = {
     "DirectoryDifference": "files.checksum",
     "IntegrityError": "errors",
     "JobState": "jobs.state",
+    "LOG_ARCHIVE_SUFFIX": "logs.discovery",
+    "LOG_DIRECTORY_SUFFIX": "logs.discovery",
+    "LogArchiveReader": "logs.reader",
+    "LogMessage": "logs.reader",
     "LogPackage": "logs.record",
     "MissingValueError": "errors",
+    "PARALLEL_PROCESSING_THRESHOLD": "logs.reader",
     "ProcessingStatus": "jobs.state",
     "ProcessingTracker": "jobs.tracker",
     "SegmentError": "errors",
@@ -108,20 +132,26 @@ _HOMES = {
     "TornArrayWarning": "errors",
     "TrackerError": "errors",
     "TrackerStatus": "jobs.state",
+    "YAML_EXCLUDE_METADATA": "config.plain",
     "YamlConfig": "config.yaml_config",
+    "assemble_log_archives": "logs.archive",
     "atomic_write": "files.atomic",
     "calculate_directory_checksum": "files.checksum",
     "calculate_directory_manifest": "files.checksum",
     "compare_directories": "files.checksum",
     "delete_directory": "files.delete",
     "direct_write": "files.atomic",
+    "discover_log_archives": "logs.discovery",
     "discover_marker_files": "files.markers",
     "discover_marker_roots": "files.markers",
+    "find_log_archive": "logs.discovery",
+    "find_log_archives": "logs.discovery",
     "index_marker_files": "files.markers",
     "initialize_worker_threads": "jobs.workers",
     "interpolate_data": "series",
     "limit_worker_threads": "jobs.workers",
     "logger_statistics": "logs.statistics",
+    "read_archive_message_count": "logs.discovery",
     "recover_log_directory": "logs.recover",
     "resolve_unique_roots": "files.markers",
     "transfer_directory": "files.transfer",

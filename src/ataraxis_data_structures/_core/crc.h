@@ -1,4 +1,5 @@
-/* Two check sums: CRC-32C guards log records (the processor computes it), CRC-32 is what zip archives demand.
+/* Two check sums: CRC-32C guards log records, CRC-32 is what zip archives demand; the processor computes
+ * both where it can.
  *
  * Both work on the reflected polynomial with the usual inversion before and after, so that `seed` chains:
  * crc(crc(0, a), b) == crc(0, a + b).
@@ -72,6 +73,40 @@ static uint32_t axds_crc32c_by_unit(uint32_t seed, const void *data, size_t size
     return ~(uint32_t)crc;
 }
 
+/* CRC-32 by carry-less multiplication: 64 bytes at a time are folded onto the next 64, the last 16 go by table.
+ * A fold over n bits multiplies the halves by x^(n+32) and x^(n-32) modulo the polynomial, bits reflected. */
+#define AXDS_HAVE_CRC32_UNIT 1
+#include <wmmintrin.h>
+
+static int axds_crc32_unit(void) { return __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1"); }
+
+__attribute__((target("pclmul,sse4.1")))
+static inline __m128i axds_crc32_fold(__m128i sum, __m128i factors, __m128i onto) {
+    __m128i low = _mm_clmulepi64_si128(sum, factors, 0x00), high = _mm_clmulepi64_si128(sum, factors, 0x11);
+    return _mm_xor_si128(_mm_xor_si128(low, high), onto);
+}
+
+__attribute__((target("pclmul,sse4.1")))
+static uint32_t axds_crc32_by_unit(uint32_t seed, const void *data, size_t size) {
+    if (size < 64) return axds_crc_by_table(&axds_table_crc32, seed, data, size);
+    const __m128i by_512 = _mm_set_epi64x(0x1c6e41596, 0x154442bd4), by_128 = _mm_set_epi64x(0x0ccaa009e, 0x1751997d0);
+    const unsigned char *next = (const unsigned char *)data;
+    __m128i sum[4], rest;
+    for (int i = 0; i < 4; i++) sum[i] = _mm_loadu_si128((const __m128i *)next + i);
+    sum[0] = _mm_xor_si128(sum[0], _mm_cvtsi32_si128((int)~seed));
+    for (next += 64, size -= 64; size >= 64; next += 64, size -= 64)
+        for (int i = 0; i < 4; i++)
+            sum[i] = axds_crc32_fold(sum[i], by_512, _mm_loadu_si128((const __m128i *)next + i));
+    rest = sum[0];
+    for (int i = 1; i < 4; i++) rest = axds_crc32_fold(rest, by_128, sum[i]);
+    for (; size >= 16; next += 16, size -= 16)
+        rest = axds_crc32_fold(rest, by_128, _mm_loadu_si128((const __m128i *)next));
+    unsigned char folded[16];
+    _mm_storeu_si128((__m128i *)folded, rest);
+    uint32_t crc = axds_crc_by_table(&axds_table_crc32, ~0u, folded, 16);
+    return axds_crc_by_table(&axds_table_crc32, crc, next, size);
+}
+
 #elif defined(__aarch64__) && defined(__GNUC__) && defined(__linux__)
 #define AXDS_HAVE_CRC32C_UNIT 1
 #include <arm_acle.h>
@@ -91,9 +126,26 @@ static uint32_t axds_crc32c_by_unit(uint32_t seed, const void *data, size_t size
     for (; size; size--) crc = __crc32cb(crc, *next++);
     return ~crc;
 }
+
+#define AXDS_HAVE_CRC32_UNIT 1
+static int axds_crc32_unit(void) { return axds_crc32c_unit(); }
+
+__attribute__((target("+crc")))
+static uint32_t axds_crc32_by_unit(uint32_t seed, const void *data, size_t size) {
+    const unsigned char *next = (const unsigned char *)data;
+    uint32_t crc = ~seed;
+    uint64_t word;
+    for (; size >= 8; next += 8, size -= 8) {
+        memcpy(&word, next, 8);
+        crc = __crc32d(crc, word);
+    }
+    for (; size; size--) crc = __crc32b(crc, *next++);
+    return ~crc;
+}
 #endif
 
 static int axds_crc_has_unit = 0;
+static int axds_crc32_has_unit = 0;
 
 /* Called once by each module that includes this header, at its import. */
 static void axds_crc_init(void) {
@@ -102,9 +154,15 @@ static void axds_crc_init(void) {
 #ifdef AXDS_HAVE_CRC32C_UNIT
     axds_crc_has_unit = axds_crc32c_unit();
 #endif
+#ifdef AXDS_HAVE_CRC32_UNIT
+    axds_crc32_has_unit = axds_crc32_unit();
+#endif
 }
 
 static inline uint32_t axds_crc32(uint32_t seed, const void *data, size_t size) {
+#ifdef AXDS_HAVE_CRC32_UNIT
+    if (axds_crc32_has_unit) return axds_crc32_by_unit(seed, data, size);
+#endif
     return axds_crc_by_table(&axds_table_crc32, seed, data, size);
 }
 
