@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 _COMMANDS: dict[str, str] = {
+    "demo": "record, archive and read back this machine's own telemetry",
     "shm ls": "list arrays, queues and lanes, and who holds them",
     "shm show": "show one segment and the processes that map it",
     "shm rm": "remove what nobody uses any more",
