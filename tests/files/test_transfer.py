@@ -428,3 +428,18 @@ def test_an_integrity_error_survives_pickling():
 
     error = pickle.loads(pickle.dumps(IntegrityError("m", ("a", "b"))))
     assert (str(error), error.paths) == ("m", ("a", "b"))
+
+
+def test_an_interrupted_removal_is_ended_by_the_next_call_unless_it_holds_something_else(tmp_path, source, plant):
+    transfer_directory(source, tmp_path / "t", verify_integrity=True)
+    left = plant(tmp_path / ".source.removed", {"a": b"1", "e/f": None, "late": b"x"})
+    shutil.rmtree(source)
+    with pytest.raises(IntegrityError, match="late"):
+        transfer_directory(source, tmp_path / "t", remove_source=True)
+    (left / "late").unlink()
+    (left / "a").write_text("changed")
+    with pytest.raises(IntegrityError, match="differs"):
+        transfer_directory(source, tmp_path / "t", remove_source=True)
+    plant(left, {"a": b"1"})
+    transfer_directory(source, tmp_path / "t", remove_source=True)
+    assert sorted(os.listdir(tmp_path)) == ["t"]

@@ -36,9 +36,9 @@ def transfer_directory(
     the destination holds already are replaced one by one; others there stay, unless `reset_dirty_destination`.
 
     With `verify_integrity` the source's `ax_checksum.txt` is checked or made, and everything is read back from the
-    target before it is published. `remove_source` always reads back, after a sync and from the disk itself, and
-    removes nothing that changed meanwhile. `durable` syncs before the publication. `num_threads` below 1 means all
-    CPUs. Links are kept with `symlinks`, else refused.
+    target before it is published. `remove_source` always reads back, after a sync and from the disk itself, removes
+    nothing that changed meanwhile, and first renames the source to `.NAME.removed`. `durable` syncs before the
+    publication. `num_threads` below 1 means all CPUs. Links are kept with `symlinks`, else refused.
 
     Raises:
         FileNotFoundError: The source is missing.
@@ -58,6 +58,9 @@ def transfer_directory(
         resetting=reset_dirty_destination,
         progress=progress,
     )
+    if remove_source and not source.exists() and _doomed(source).is_dir() and destination.is_dir():
+        finish_removal(source, destination)
+        return
     refuse_places(source, destination)
     with opened(source) as root:
         tree = walk(root)
@@ -149,10 +152,37 @@ def remove_verified(source: Path, root: int, tree: Tree, copied: Mapping[str, Co
     changed = tuple(sorted(name for name, status in statuses.items() if not copied[name].is_still(status)))
     if changed:
         raise IntegrityError(f"changed after they were copied: {_few(changed)}; nothing is removed", changed)
-    unlink_files(root, [os.fsencode(name) for name in (*copied, *tree.links)])
+    doomed = _doomed(source)
+    source.rename(doomed)  # at once: a source is there in full or not at all, however this ends
+    _remove_listed(doomed, root, Tree([*copied], tree.folders, tree.links))
+
+
+def finish_removal(source: Path, destination: Path) -> None:
+    """Remove what an interrupted removal left, after comparing it with the destination once more."""
+    doomed = _doomed(source)
+    with opened(doomed) as root, opened(destination) as target:
+        left = walk(root)
+        try:
+            theirs = digest_files(target, left.files, 1, Meter("compare"))
+        except FileNotFoundError as error:
+            raise IntegrityError(f"{doomed} holds a file that {destination} does not: {error.filename}") from error
+        ours = digest_files(root, left.files, 1, Meter("compare"))
+        bad = tuple(name for name, a, b in zip(left.files, ours, theirs, strict=True) if a != b)
+        if bad:
+            raise IntegrityError(f"{doomed} differs from {destination}: {_few(bad)}; nothing is removed", bad)
+        _remove_listed(doomed, root, left)
+
+
+def _doomed(source: Path) -> Path:
+    stem = os.fsdecode(os.fsencode(source.name)[: 255 - len("..removed")])
+    return source.with_name(f".{stem}.removed")
+
+
+def _remove_listed(place: Path, root: int, tree: Tree) -> None:
+    unlink_files(root, [os.fsencode(name) for name in (*tree.files, *tree.links)])
     for folder in reversed(tree.folders):
         os.rmdir(folder, dir_fd=root)
-    source.rmdir()
+    place.rmdir()
 
 
 def _tree_of(folder: Path) -> Tree:
