@@ -11,6 +11,7 @@
 #define AXDS_LOCK_H
 
 #include <errno.h>
+#include <float.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,12 @@
 #include <time.h>
 
 #include "futex.h"
+
+#if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 30)
+#define AXDS_CLOCKLOCK /* a wait that no change of the clock can stretch; elsewhere naps take its place */
+#endif
+#endif
 
 #define AXDS_HUNGRY_AFTER_NS 2000000u /* a waiter that was passed over for so long is let through */
 #define AXDS_HUNGRY_FOR_NS 20000000u  /* but it may have died or been stopped since it asked */
@@ -80,20 +87,23 @@ static inline uint32_t *axds_generation_word(axds_lock *lock) {
 #endif
 }
 
-/* Only the holder moves the generation, so a plain addition is enough; the store is seen before what it announces. */
+/* Only the holder moves the generation, so a plain addition is enough. */
 static inline void axds_write_begin(axds_lock *lock) {
     __atomic_store_n(&lock->generation, axds_peek64(&lock->generation) + 1, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* for the compiler; a death lets every store before it be seen */
 }
 
-/* The store and the look at `waiting` must not pass each other: the waiter does them the other way round. */
-static inline int axds_write_end(axds_lock *lock) {
-    __atomic_store_n(&lock->generation, axds_peek64(&lock->generation) + 1, __ATOMIC_SEQ_CST);
-    return __atomic_load_n(&lock->waiting, __ATOMIC_SEQ_CST) != 0;
+static inline void axds_write_end(axds_lock *lock) {
+    __atomic_store_n(&lock->generation, axds_peek64(&lock->generation) + 1, __ATOMIC_RELEASE);
 }
 
+/* Wakes who waits for a write that has ended. Between the store of the generation and this look at `waiting` there must be
+ * a full barrier, as the waiter does both the other way round: the unlock in between is one on x86, not everywhere. */
 static inline void axds_wake(axds_lock *lock) {
+#if !defined(__x86_64__) && !defined(__i386__)
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+    if (!__atomic_load_n(&lock->waiting, __ATOMIC_RELAXED)) return;
     __atomic_store_n(&lock->waiting, 0, __ATOMIC_SEQ_CST);
     axds_futex_wake(axds_generation_word(lock));
 }
@@ -101,11 +111,11 @@ static inline void axds_wake(axds_lock *lock) {
 /* The holder before us died. Each store leaves a state that the next one can go on from, should we die here too. */
 static inline void axds_lock_recover(axds_lock *lock) {
     uint64_t generation = axds_peek64(&lock->generation), tear = axds_peek64(&lock->tear);
-    __atomic_store_n(&lock->deaths, axds_deaths(lock) + 1, __ATOMIC_RELAXED);
-    if (!(generation & 1)) return;
-    if ((uint32_t)tear != (uint32_t)generation)
+    if (generation & 1 && (uint32_t)tear != (uint32_t)generation)
         __atomic_store_n(&lock->tear, ((tear >> 32) + 1) << 32 | (uint32_t)generation, __ATOMIC_SEQ_CST);
-    if (axds_write_end(lock)) axds_wake(lock);
+    if (generation & 1) axds_write_end(lock);
+    __atomic_exchange_n(&lock->deaths, axds_deaths(lock) + 1, __ATOMIC_SEQ_CST); /* also the barrier before the wake */
+    axds_wake(lock);
 }
 
 /* A native lock call's result, with recovery: 0, or EBUSY, ETIMEDOUT, EDEADLK, or what can't be mended. */
@@ -167,7 +177,7 @@ static inline int axds_lock_yields(axds_lock *lock, uint64_t mine, uint64_t now)
 }
 
 static inline int axds_lock_sleep(axds_lock *lock, int portable, uint64_t slice_ns) {
-#ifdef __linux__
+#ifdef AXDS_CLOCKLOCK
     if (!portable) {
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
@@ -205,7 +215,7 @@ static inline int axds_lock_wait(axds_lock *lock, int portable, uint64_t slice_n
 static inline int axds_lock_release(axds_lock *lock, int portable) {
     if (!portable) return pthread_mutex_unlock(&lock->mutex);
     __atomic_store_n(&lock->owner_thread, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&lock->owner, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&lock->owner, 0, __ATOMIC_SEQ_CST); /* a barrier, as the unlock above is one */
     return 0;
 }
 
@@ -218,8 +228,14 @@ static inline uint64_t axds_version_wait(axds_lock *lock, int portable, uint64_t
     return __atomic_load_n(&lock->generation, __ATOMIC_ACQUIRE) >> 1;
 }
 
-static inline int axds_add_real(void *items, ptrdiff_t at, double value) {
-    ((double *)items)[at] += value;
+/* Adds as numpy does, in the type of the element; returns 0 for a value that the type can't hold, which is numpy's. */
+static inline int axds_add_real(void *items, ptrdiff_t at, ptrdiff_t item_bytes, double value) {
+    if (item_bytes == 8) {
+        ((double *)items)[at] += value;
+        return 1;
+    }
+    if (item_bytes != 4 || !(value >= -FLT_MAX && value <= FLT_MAX)) return 0;
+    ((float *)items)[at] += (float)value;
     return 1;
 }
 
@@ -228,8 +244,12 @@ static inline int axds_add_real(void *items, ptrdiff_t at, double value) {
     ((type *)items)[at] = (type)((uint64_t)((type *)items)[at] + (uint64_t)value);       \
     return 1
 
-/* Adds as numpy does, wrapping; returns 0 for a value that the type can't hold, which numpy is to refuse. */
+/* The same for whole numbers, wrapping; a real type takes those that it holds exactly. */
 static inline int axds_add_whole(void *items, ptrdiff_t at, char kind, ptrdiff_t item_bytes, int64_t value) {
+    if (kind == 'f') {
+        int64_t exact = (int64_t)1 << (item_bytes == 8 ? 53 : 24);
+        return value >= -exact && value <= exact && axds_add_real(items, at, item_bytes, (double)value);
+    }
     switch (kind == 'i' ? -item_bytes : item_bytes) {
     case -1: AXDS_ADD(int8_t, INT8_MIN, INT8_MAX);
     case -2: AXDS_ADD(int16_t, INT16_MIN, INT16_MAX);

@@ -20,14 +20,14 @@ cdef extern from "lock.h" nogil:
     uint32_t axds_deaths(const axds_lock *lock)
     int axds_lock_init(axds_lock *lock, int portable)
     void axds_write_begin(axds_lock *lock)
-    int axds_write_end(axds_lock *lock)
+    void axds_write_end(axds_lock *lock)
     void axds_wake(axds_lock *lock)
     int axds_lock_seize(axds_lock *lock, uint64_t dead)
     int axds_lock_try(axds_lock *lock, int portable)
     int axds_lock_wait(axds_lock *lock, int portable, uint64_t slice_ns, uint64_t waiting_since)
     int axds_lock_release(axds_lock *lock, int portable)
     uint64_t axds_version_wait(axds_lock *lock, int portable, uint64_t seen, uint64_t slice_ns)
-    int axds_add_real(void *items, ptrdiff_t at, double value)
+    int axds_add_real(void *items, ptrdiff_t at, ptrdiff_t item_bytes, double value)
     int axds_add_whole(void *items, ptrdiff_t at, char kind, ptrdiff_t item_bytes, int64_t value)
 
 
@@ -43,21 +43,27 @@ cdef class Lock:
     cdef int _wait(self, int got, double timeout_s) except -1
 
 
+cdef class Hold
+
+
 cdef class LockedArray:
     cdef object _array
     cdef Lock _lock
     cdef uint32_t _told
-    cdef void *_items  # for add: a one-dimensional array of plain numbers, in the memory that the lock keeps mapped
-    cdef Py_ssize_t _count
+    cdef void *_items  # for add: plain numbers in C order, in the memory that the lock keeps mapped
+    cdef tuple _shape
     cdef Py_ssize_t _item_bytes
-    cdef char _plain
+    cdef char _plain  # kind of the numbers, 0 for those that only numpy adds
     cdef public bint strict
 
     cdef Lock enter(self, double timeout_s)
     cdef int _tell(self, Lock lock) except -1
+    cdef Hold _hold(self, object yielded, bint locks, double timeout_s, bint read_only)
     cdef Lock _words(self)
     cdef object _element(self, object array, object index)
     cdef bint _add_number(self, object index, object value) except -1
+    cdef Py_ssize_t _place(self, object index) except -2
+    cdef Py_ssize_t _along(self, Py_ssize_t axis, object part) except -2
 
 
 cdef class Hold:

@@ -20,7 +20,6 @@ cdef double FOREVER = -1.0
 cdef type ndarray = np.ndarray
 cdef type void = np.void
 cdef object add = np.add
-cdef object copyto = np.copyto
 
 MUTEX_BYTES: int = axds_mutex_bytes()
 
@@ -79,22 +78,21 @@ cdef class Lock:
         """The size of a mutex as the creator's C library has it."""
         return self.words.mutex_bytes
 
-    cdef int acquire(self, double timeout_s) except -1:
+    cdef inline int acquire(self, double timeout_s) except -1:
         cdef int got = axds_lock_try(self.words, self.portable)
         return self._wait(got, timeout_s) if got else 0
 
-    cdef int release(self) except -1:
+    cdef inline int release(self) except -1:
         cdef int failed = axds_lock_release(self.words, self.portable)
         if failed:
             raise RuntimeError(f"expected to hold the lock that is given back, got error {failed}")
         return 0
 
-    cdef int write_end(self) except -1:
+    cdef inline int write_end(self) except -1:
         """Count the write, give the lock back, and only then wake who waits for it: awake, they want the lock."""
-        cdef int waiting = axds_write_end(self.words)
+        axds_write_end(self.words)
         self.release()
-        if waiting:
-            axds_wake(self.words)
+        axds_wake(self.words)
         return 0
 
     cdef int _wait(self, int got, double timeout_s) except -1:
@@ -133,12 +131,12 @@ cdef class LockedArray:
         self._told = axds_mended(lock.words)
         self._lock = lock
         self._array = array
-        datatype = array.dtype
-        self._plain = ord(datatype.kind)
-        self._item_bytes = datatype.itemsize
-        plain = datatype.isnative and (datatype.kind in "iu" or datatype == np.float64)
+        self._shape = array.shape
         self._items = <void *><size_t>array.ctypes.data
-        self._count = array.size if plain and array.ndim == 1 else 0
+        self._item_bytes = array.itemsize
+        # Long doubles and half floats are left to numpy.
+        plain = array.dtype.isnative and (array.dtype.kind in "iu" or array.dtype.char in "fd")
+        self._plain = ord(array.dtype.kind) if plain else 0
 
     def _unbind(self):
         """End it; whoever is inside an access keeps what it needs."""
@@ -190,24 +188,24 @@ cdef class LockedArray:
         finally:
             lock.write_end()
 
-    def array(self, *, with_lock=True, timeout=None, read_only=False):
+    def array(self, *, bint with_lock=True, timeout=None, bint read_only=False):
         """Return a context that yields the live array, holding the lock unless told otherwise.
 
         The lock is not re-entrant: inside, index the yielded array, not this object. With `read_only` the array can't be
         written and `version` stays as it is. TimeoutError if the lock isn't free within `timeout` seconds.
         """
-        return self._hold(self._array, with_lock, timeout, read_only)
+        return self._hold(self._array, with_lock, FOREVER if timeout is None else as_timeout(timeout), read_only)
 
     def lock(self, timeout=None):
         """Return a context that holds the lock, as `array` does, and yields nothing."""
-        return self._hold(None, True, timeout, False)
+        return self._hold(None, True, FOREVER if timeout is None else as_timeout(timeout), False)
 
-    def _hold(self, yielded, bint locks, timeout, bint read_only):
+    cdef Hold _hold(self, object yielded, bint locks, double timeout_s, bint read_only):
         if self._lock is None:
             raise ConnectionError("expected a connected array, got one without its memory: call connect() first")
         cdef Hold hold = Hold.__new__(Hold)
         hold._owner = self
-        hold._timeout_s = FOREVER if timeout is None else as_timeout(timeout)
+        hold._timeout_s = timeout_s
         hold._locks = locks
         hold._writes = not read_only
         hold._yielded = yielded
@@ -236,22 +234,42 @@ cdef class LockedArray:
 
     cdef bint _add_number(self, object index, object value) except -1:
         """Add a plain number to an element of a plain type; tells whether it could, and ufuncs are for all the rest."""
-        cdef Py_ssize_t at
         cdef int overflow
         cdef int64_t whole
-        if self._count == 0 or type(index) is not int:
-            return False
-        at = index
+        cdef Py_ssize_t at = self._place(index) if self._plain else -1
         if at < 0:
-            at += self._count
-        if at < 0 or at >= self._count:
             return False
-        if self._plain == c"f":
-            return type(value) is float and axds_add_real(self._items, at, value)
+        if self._plain == c"f" and type(value) is float:
+            return axds_add_real(self._items, at, self._item_bytes, value)
         if type(value) is not int:
             return False
         whole = PyLong_AsLongLongAndOverflow(value, &overflow)
         return not overflow and axds_add_whole(self._items, at, self._plain, self._item_bytes, whole)
+
+    cdef Py_ssize_t _place(self, object index) except -2:
+        """Return where in the buffer the element is that ints name, counting elements; -1 for any other index."""
+        cdef Py_ssize_t dimensions = len(self._shape), place = 0, axis, size, at
+        if type(index) is int:
+            return self._along(0, index) if dimensions == 1 else -1
+        if type(index) is not tuple or len(<tuple>index) != dimensions:
+            return -1
+        for axis in range(dimensions):
+            at = self._along(axis, (<tuple>index)[axis])
+            if at < 0:
+                return -1
+            size = (<tuple>self._shape)[axis]
+            place = place * size + at
+        return place
+
+    cdef Py_ssize_t _along(self, Py_ssize_t axis, object part) except -2:
+        """Return an index along one axis, counted from its front; -1 if it is none."""
+        cdef Py_ssize_t size = (<tuple>self._shape)[axis], at
+        if type(part) is not int:
+            return -1
+        at = part
+        if at < 0:
+            at += size
+        return at if 0 <= at < size else -1
 
     def exchange(self, index, value):
         """Write one element and return what it held before, under one lock."""
@@ -300,7 +318,7 @@ cdef class LockedArray:
                 raise TypeError(f"expected a numpy array as out, got {type(out).__name__}")
             if out.shape != array.shape or out.dtype != array.dtype:
                 raise ValueError(f"expected out like {array.shape} {array.dtype}, got {out.shape} {out.dtype}")
-            copyto(out, array)
+            out[...] = array
             return out
         finally:
             lock.release()
