@@ -17,7 +17,7 @@ from ataraxis_data_structures._core import frame
 from ataraxis_data_structures.errors import LaneFullError, QueueClosedError
 from ataraxis_data_structures.memory.channel import LogDrain
 from ataraxis_data_structures.memory.lane import find_lanes
-from ataraxis_data_structures.memory.statistics import queue_statistics
+from ataraxis_data_structures.memory.owner import pid_of
 from draining import drain_once, drain_round, messages, queue_of, scan
 
 FORK = multiprocessing.get_context("fork")
@@ -246,9 +246,10 @@ def test_producers_come_and_go_by_the_thousand(rounds):
             got += drain_once(drain)
             most = max(most, len(find_lanes(queue.name)))
             drain.retire_finished()
-        found = queue_statistics(queue.name)
+        lanes, tables = queue.counted()
+        assert lanes == []
         assert find_lanes(queue.name) == []
-    assert len(messages(got)) == found.accepted == 3 * producers
+    assert len(messages(got)) == tables[0].sum() == 3 * producers
     assert len({row[3] for row in got}) == producers
     assert most <= 2 * at_once
 
@@ -310,7 +311,7 @@ def test_a_stopped_consumer_is_waited_for_and_nobody_is_declared_dead():
             time.sleep(0.02)
         assert oracle.words[2] >= 3
         assert all(child.is_alive() for child in children)
-        assert queue_statistics(queue.name).logger_pid == consumer.pid
+        assert pid_of(queue.hub.consumer) == consumer.pid
         os.kill(consumer.pid, signal.SIGCONT)
         for child in children:
             child.join()

@@ -127,21 +127,6 @@ cdef class Hub:
     cdef axds_hub *hub
 
 
-cdef class Writer:
-    cdef unsigned char[::1] memory
-    cdef axds_writer writer
-    cdef Hub hub
-    cdef readonly object keep
-    cdef object turn
-    cdef object turn_thread
-    cdef uint32_t generation
-    cdef bint busy
-    cdef bint gaps
-    cdef bint warned
-    cdef int take_turn(self, bint block, uint64_t deadline) except -1
-    cdef int leave_turn(self) except -1
-
-
 cdef class Reader:
     cdef unsigned char[::1] memory
     cdef axds_reader reader

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._core.lane import monotonic_ns
 from ..errors import SegmentError
@@ -85,7 +86,7 @@ def logger_statistics(name: str) -> LoggerStatistics:
 def statistics_of(queue: LogQueue) -> LoggerStatistics:
     """Return the statistics of the logger that drains a queue."""
     hub = queue.hub
-    lanes = queue.held_lanes()
+    lanes, tables = queue.counted()
     logger = hub.notes[Note.LOGGER]
     idle = all(lane.empty for lane in lanes)
     lag_s = 0.0 if idle else max(monotonic_ns() - hub.caught_up_ns, 0) / 1e9
@@ -95,13 +96,13 @@ def statistics_of(queue: LogQueue) -> LoggerStatistics:
         restarts=hub.restarts,
         lag_s=lag_s if hub.caught_up_ns else 0.0,
         files=hub.notes[Note.EXPANDED],
-        sources=_sources(queue, lanes),
+        sources=_sources(queue, tables),
         producers=[_producer(lane) for lane in lanes],
     )
 
 
-def _sources(queue: LogQueue, lanes: list[Lane]) -> dict[int, SourceStatistics]:
-    accepted, _, dropped, _ = _tables(queue, lanes)
+def _sources(queue: LogQueue, tables: NDArray[np.uint64]) -> dict[int, SourceStatistics]:
+    accepted, _, dropped, _ = tables
     words = np.frombuffer(queue.hub.sources, np.uint64).reshape(256, 4)
     written, synced, size_bytes, _ = words.T
     return {
@@ -114,15 +115,6 @@ def _sources(queue: LogQueue, lanes: list[Lane]) -> dict[int, SourceStatistics]:
         )
         for source in np.flatnonzero(accepted | dropped | written).tolist()
     }
-
-
-def _tables(queue: LogQueue, lanes: list[Lane]) -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
-    """Return four rows by source of all lanes there ever were: accepted, bytes, dropped, gapped."""
-    retired = np.frombuffer(queue.hub.totals(), np.uint64)[-1024:].reshape(4, 256)
-    tables = retired.copy()
-    for lane in lanes:
-        tables += np.frombuffer(lane.tally, np.uint64).reshape(4, 256)
-    return tables
 
 
 def _producer(lane: Lane) -> ProducerStatistics:

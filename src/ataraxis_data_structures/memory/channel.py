@@ -12,7 +12,13 @@ from pathlib import Path
 from queue import Empty
 from typing import Any, Literal, Self
 
-from .._core.lane import FORMAT, HUB_BYTES, LANE_HEAD_BYTES, SLOTS, Hub, Producer, Writer, use_polling
+import numpy as np
+from numpy.typing import NDArray
+
+from .._core import lane as core
+from .._core import producer
+from .._core.lane import FORMAT, HUB_BYTES, LANE_HEAD_BYTES, SLOTS, Hub
+from .._core.producer import Producer, Writer
 from .._core.record import LogPackage
 from ..errors import LaneFullError
 from . import door, process
@@ -26,7 +32,8 @@ __all__ = ["LogDrain", "LogQueue", "holds_messages"]
 _SMALLEST_LANE_BYTES = 1 << 18
 _SLICE_S = 0.05
 
-use_polling(door.PORTABLE)
+core.use_polling(door.PORTABLE)
+producer.use_polling(door.PORTABLE)
 
 
 class _Process:
@@ -154,6 +161,22 @@ class LogQueue(Producer):
     def held_lanes(self) -> list[Lane]:
         """Return the lanes that exist, oldest first, for looking only."""
         return list(self._lanes.refresh().values())
+
+    def counted(self) -> tuple[list[Lane], NDArray[np.uint64]]:
+        """Return the lanes that exist, for looking only, and four rows by source that count those gone too.
+
+        The rows are messages accepted, their bytes, dropped, dropped and told in a gap record.
+        """
+        while True:
+            retired = self._hub.last_retired
+            lanes = self._lanes.refresh()
+            rows = np.frombuffer(self._hub.totals(), dtype=np.uint64)[-1024:].reshape(4, 256).copy()
+            if self._hub.last_retired != retired or self._hub.lanes_changed != self._lanes.seen:
+                continue  # a lane on its way into the totals could be counted twice, or not at all
+            left = [lane for claim, lane in lanes.items() if claim != retired]
+            for lane in left:
+                rows += np.frombuffer(lane.tally, dtype=np.uint64).reshape(4, 256)
+            return left, rows
 
     def get(self, block: bool = True, timeout: float | None = None) -> LogPackage:  # noqa: FBT001, FBT002 queue.Queue's
         """Take a message out, as queue.Queue.get does; QueueBusyError while a logger process consumes the queue."""

@@ -1,0 +1,43 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from draining import package, queue_of
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("suite", "chosen"),
+    [
+        ("test_channel.py", "child or pipe or waits or blocked or full or threads or any_size"),
+        ("test_drain.py", "killed or dead or wake or stopped or forked or dropped or share"),
+    ],
+)
+def test_the_queue_keeps_its_promises_through_the_portable_door(suite, chosen, tmp_path):
+    """What depends on the platform runs again, without futexes and with files written instead of allocated."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'base'}"]
+    environment = os.environ | {"AXDS_PORTABLE": "1", "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [*command, "-k", chosen, HERE / suite],
+        env=environment,
+        cwd=HERE.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_a_process_of_another_pid_namespace_is_refused():
+    code = "import sys\nfrom ataraxis_data_structures.memory.channel import LogQueue\nLogQueue.attach(sys.argv[1])"
+    command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", code]
+    if os.geteuid():
+        command[1:1] = ["--user", "--map-root-user"]
+    with queue_of() as queue:
+        queue.put(package(b"x"))
+        done = subprocess.run([*command, queue.name], capture_output=True, text=True, check=False)
+    assert "RuntimeError: expected a process of the same pid namespace" in done.stderr
