@@ -6,7 +6,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
+
+from ataraxis_data_structures import DataLogger, LogPackage
 
 PROGRAM = [sys.executable, "-m", "ataraxis_data_structures.cli"]
 
@@ -60,3 +63,33 @@ def refused(axds):
         return lines[-1]
 
     return run
+
+
+ONSET_US = 1_763_690_000_000_000
+
+
+def record(root, name="rig", *, sources=(1, 2), messages=200, interval_us=1000, storage="journal", gap_us=250_000):
+    """Record a log with a gap in its middle; return its directory and what was put by source."""
+    put = {}
+    with DataLogger(root, name, storage=storage) as logger:
+        for source in sources:
+            onset = np.frombuffer(ONSET_US.to_bytes(8, "little"), np.uint8)
+            logger.input_queue.put(LogPackage(np.uint8(source), np.uint64(0), onset))
+            times = (np.arange(1, messages + 1) * interval_us * source).astype(np.uint64)
+            times[messages // 2 :] += np.uint64(gap_us)
+            rows = np.arange(messages * 16, dtype=np.uint8).reshape(messages, 16)
+            logger.input_queue.put_many(source, times, rows)
+            put[str(source)] = times + np.uint64(ONSET_US)
+    return root / f"{name}_data_log", put
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1 MiB; needs the right to mount."""
+    disk = tmp_path / "small"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    yield disk
+    subprocess.run(["umount", disk], check=True)

@@ -1,1 +1,1 @@
-from conftest_cli import axds, refused  # noqa: F401 fixtures for every test of a command
+from conftest_cli import axds, refused, small_disk  # noqa: F401 fixtures for every test of a command

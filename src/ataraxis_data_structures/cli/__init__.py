@@ -17,9 +17,25 @@ from typing import Any
 
 _COMMANDS: dict[str, str] = {
     "demo": "record, archive and read back this machine's own telemetry",
+    "doctor": "is this machine fit for the rig you plan? measured, with advice",
+    "log ls": "list the logs below a folder, and what is left to do",
+    "log show": "show messages, rates and gaps of each source",
+    "log top": "watch a running logger from another terminal",
+    "log assemble": "make archives, one for each source",
+    "log verify": "check every message",
+    "log recover": "complete a log whose recording was killed",
+    "log plot": "draw rates, intervals and gaps as PNG or SVG",
+    "log report": "write one page with figures and pictures",
     "shm ls": "list arrays, queues and lanes, and who holds them",
     "shm show": "show one segment and the processes that map it",
     "shm rm": "remove what nobody uses any more",
+    "jobs status": "show where the jobs of a tracker stand",
+    "jobs retry": "schedule failed or abandoned jobs anew",
+    "jobs reset": "schedule chosen jobs anew",
+    "checksum": "print a folder's checksum, or check it",
+    "compare": "tell which files two folders do not share",
+    "transfer": "copy a folder, checked",
+    "delete": "delete a folder, links never followed",
 }
 _GROUPS = {
     "log": "what a rig recorded",

@@ -6,7 +6,7 @@ _ADVICE = {
     errno.ENOENT: "check the path",
     errno.EACCES: "ask its owner for access, or run as that user",
     errno.EPERM: "ask its owner for access, or run as that user",
-    errno.ENOSPC: "free some space there and run the command again",
+    errno.ENOSPC: "free some space and run the command again",
     errno.EDQUOT: "free some space of this user and run the command again",
     errno.EROFS: "choose a place that can be written",
     errno.ENOTDIR: "name a folder",

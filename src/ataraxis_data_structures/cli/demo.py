@@ -1,6 +1,7 @@
 """Record this machine's own telemetry for some seconds, archive it, read it back and check every message.
 
-Example: axds demo --seconds 10 --rate 1000
+Example:
+    axds demo --seconds 10 --rate 1000
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
@@ -69,6 +70,11 @@ def human_time(time_us: int | None) -> str:
         return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (OverflowError, ValueError, OSError):
         return f"{time_us} us"
+
+
+def shows_progress(arguments: argparse.Namespace) -> bool:
+    """Tell whether somebody watches: bars go to stderr, and only to a terminal."""
+    return not arguments.json and sys.stderr is not None and sys.stderr.isatty()
 
 
 def require(module: str, extra: str) -> ModuleType:

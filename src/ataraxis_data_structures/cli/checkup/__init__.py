@@ -1,0 +1,1 @@
+"""What `axds doctor` looks at."""

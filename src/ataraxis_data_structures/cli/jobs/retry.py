@@ -1,0 +1,34 @@
+"""Schedule the failed jobs of a tracker anew.
+
+Example:
+    axds jobs retry /data/session_01/processing_tracker.yaml
+    axds jobs retry /data/session_01/processing_tracker.yaml --abandoned
+"""
+
+import argparse
+
+from ..render import add_json, print_json
+from .tracker import add_tracker, open_tracker
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    add_tracker(parser)
+    parser.add_argument(
+        "--abandoned", action="store_true", help="those whose process died, instead of those that failed"
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Schedule the jobs and print their ids."""
+    tracker = open_tracker(arguments.tracker)
+    ids = tracker.reschedule_abandoned() if arguments.abandoned else tracker.retry_failed_jobs()
+    if arguments.json:
+        print_json({"scheduled": ids})
+        return 0
+    for job_id in ids:
+        print(f"scheduled {job_id}")
+    if not ids:
+        print("no job was abandoned" if arguments.abandoned else "no job has failed")
+    return 0

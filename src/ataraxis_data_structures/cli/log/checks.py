@@ -1,0 +1,96 @@
+"""What is looked at to call a log sound."""
+
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ...errors import ArchiveError
+from ...logs.contents import Contents as Archive
+from ...logs.journal import open_journals
+from ...logs.messages import Account, MessageScan
+from ...logs.reader import LogArchiveReader
+from ..advice import describe
+from .page import Check
+from .session import Contents
+
+_MOST_NAMES = 5
+
+
+def check_log(contents: Contents, account: Account | None = None, *, progress: bool = False) -> list[Check]:
+    """Read everything that a log holds and return what was found; `account` spares the journals a second reading."""
+    bar = tqdm(contents.archives.items(), desc="verify", unit="archive", disable=not progress)
+    checks = [_check_archive(source, path) for source, path in bar]
+    if contents.journals:
+        checks += _check_journals(account or scan_journals(contents.directory))
+    if contents.files:
+        checks += _check_files(contents.files)
+    return checks
+
+
+def scan_journals(directory: Path) -> Account:
+    """Read the journals of a log and return what is whole in them and what is not."""
+    journals = open_journals(directory)
+    scan = MessageScan(journals)
+    for _ in scan.batches():
+        pass
+    for journal in journals:
+        journal.close()
+    return scan.account
+
+
+def _check_archive(source: str, path: Path) -> Check:
+    try:
+        archive = Archive(path)
+        bad = _bad_entries(archive)
+        count = LogArchiveReader(path).message_count
+    except (ArchiveError, OSError) as error:
+        return Check(path.name, describe(error), passed=False)
+    if bad:
+        named = ", ".join(bad[:_MOST_NAMES]) + (", ..." if len(bad) > _MOST_NAMES else "")
+        return Check(path.name, f"{len(bad):,} of its entries are damaged: {named}; take it from a copy", passed=False)
+    return Check(path.name, f"all check sums of {count:,} messages of source {source} hold", passed=True)
+
+
+def _bad_entries(archive: Archive) -> list[str]:
+    """Return the names of the entries whose bytes are not what was stored."""
+    bad, at = [], 0
+    while at < len(archive):
+        try:
+            for times, _ in archive.messages(np.arange(at, len(archive))):
+                at += len(times)
+        except ArchiveError:
+            bad.append(archive.directory.key(at))
+            at += 1
+    return bad
+
+
+def _check_journals(account: Account) -> list[Check]:
+    whole = sum(account.recovered.values())
+    checks = [Check("journals", _told(account, whole), passed=account.whole)]
+    if account.dropped:
+        said = ", ".join(f"{count:,} of source {source}" for source, count in sorted(account.dropped.items()))
+        checks.append(
+            Check("drops", f"a full lane refused {said}; larger lanes or a faster disk take them", passed=False)
+        )
+    return checks
+
+
+def _told(account: Account, whole: int) -> str:
+    if account.whole:
+        return f"{whole:,} messages are whole"
+    kinds = {
+        "lost": sum(account.lost.values()),
+        "incomplete": sum(account.incomplete.values()),
+        "missing records": account.missing,
+        "damaged bytes": account.damaged_bytes,
+    }
+    said = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
+    return f"{whole:,} messages are whole, but there are {said}; `axds log assemble` keeps what is whole"
+
+
+def _check_files(files: list[Path]) -> list[Check]:
+    empty = [path.name for path in files if not path.stat().st_size]
+    if empty:
+        return [Check("files", f"{len(empty):,} message files are empty, the first is {empty[0]}", passed=False)]
+    return [Check("files", f"{len(files):,} message files await `axds log assemble`")]

@@ -1,0 +1,43 @@
+"""Complete a log whose recording was killed: from shared memory and unfinished journals; status 1 if something is lost.
+
+Example:
+    axds log recover /data/session_01/rig_data_log
+"""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from ...logs.recover import recover_log_directory
+from ..render import add_json, print_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("directory", type=Path, help="the log's directory")
+    parser.add_argument("--patience", type=float, default=60.0, metavar="S",
+                        help="how long to wait for a logger process that still writes (default 60)")  # fmt: skip
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Recover and print what was found."""
+    found = recover_log_directory(arguments.directory, patience_s=arguments.patience)
+    if arguments.json:
+        print_json(asdict(found) | {"whole": found.whole})
+        return 0 if found.whole else 1
+    kinds = {
+        "from shared memory": sum(found.salvaged.values()),
+        "given their file": found.expanded,
+        "whole in journals": sum(found.recovered.values()),
+        "lost": sum(found.lost.values()),
+        "unfinished puts": sum(found.incomplete.values()),
+        "dropped while recording": sum(found.dropped.values()),
+        "records missing": found.missing,
+        "damaged bytes": found.damaged_bytes,
+    }
+    for kind, count in kinds.items():
+        if count:
+            print(f"{count:>12,} {kind}")
+    print("nothing is known to be lost" if found.whole else "something is lost: `axds log verify` tells more")
+    return 0 if found.whole else 1

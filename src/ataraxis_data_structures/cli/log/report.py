@@ -1,0 +1,89 @@
+"""Write one page about a log: sources, rates, gaps, drops, sizes, checks and jobs, with pictures.
+
+The page needs nothing else: it can be mailed, read on a phone, and opened years from now. Jobs are those of the
+trackers (.yaml files) in the log's directory, in the one above, or given with --tracker.
+
+Example:
+    axds log report /data/session_01/rig_data_log -o report.html
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from ...files.atomic import atomic_write
+from ...jobs.tracker import ProcessingTracker
+from ..render import add_json, human_bytes, print_json, shows_progress
+from .checks import check_log
+from .figures import figures_of
+from .ls import state_of
+from .options import add_gap_limit, gap_limit_us
+from .page import Check, Report, render
+from .session import Contents, load_series, require_log
+
+_STATES = {
+    "recording": Check("state", "still being recorded: this is what was there so far"),
+    "interrupted": Check("state", "its recording was interrupted; `axds log recover` completes it", passed=False),
+    "not assembled": Check("state", "not assembled yet; `axds log assemble` makes archives of it"),
+    "assembled": Check("state", "assembled into archives", passed=True),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("directory", type=Path, help="the log's directory")
+    parser.add_argument("-o", "--output", type=Path, default=Path("report.html"), help="default: report.html, here")
+    parser.add_argument("--title", help="default: the directory's name")
+    parser.add_argument("--tracker", type=Path, action="append", default=[], help="a tracker's file; may be repeated")
+    add_gap_limit(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the page; status 1 if a check failed."""
+    report = _gather(arguments)
+    page = render(report)
+    with atomic_write(arguments.output) as file:
+        file.write(page)
+    failed = [check.name for check in report.checks if check.passed is False]
+    if arguments.json:
+        sources = [one.document() for one in report.figures]
+        print_json({"output": arguments.output, "bytes": len(page.encode()), "sources": sources, "failed": failed})
+    else:
+        said = f"; look at: {', '.join(failed)}" if failed else ", all checks passed"
+        print(f"{arguments.output}: {len(report.figures)} sources, {human_bytes(len(page.encode()))}{said}")
+    return 1 if failed else 0
+
+
+def _gather(arguments: argparse.Namespace) -> Report:
+    contents = require_log(arguments.directory)
+    series, account = load_series(contents)
+    directory = contents.directory.resolve()
+    return Report(
+        title=arguments.title or directory.name,
+        path=str(directory),
+        made_us=time.time_ns() // 1000,
+        figures=[figures_of(one, gap_limit_us(arguments)) for one in series],
+        disk_bytes=contents.disk_bytes(),
+        dropped={str(s): n for s, n in account.dropped.items()} if contents.journals else None,
+        checks=[_STATES[state_of(contents)], *check_log(contents, account, progress=shows_progress(arguments))],
+        jobs=[tracker for path in _trackers(contents, arguments.tracker) if (tracker := _jobs_of(path))],
+    )
+
+
+def _trackers(contents: Contents, named: list[Path]) -> list[Path]:
+    folder = contents.directory.resolve()
+    found = [path for place in (folder, folder.parent) for path in sorted(place.glob("*.y*ml")) if path.is_file()]
+    return list(dict.fromkeys([*(path.resolve() for path in named), *found]))
+
+
+def _jobs_of(path: Path) -> dict[str, Any] | None:
+    """Return the jobs of a tracker; None for a file that is something else."""
+    if b"\njobs:" not in path.read_bytes():
+        return None
+    try:
+        found = ProcessingTracker(path).summarize()
+    except ValueError:
+        return None
+    return found | {"name": path.name} if found["jobs"] else None

@@ -1,0 +1,139 @@
+"""Watch a running logger from another terminal: what each source and each producer does, until it ends or Ctrl-C.
+
+NAME is the name that the program gave its DataLogger. Lag is how long ago the logger process had nothing left to
+write. Nothing is asked of the rig's processes: the figures lie in shared memory.
+
+Example:
+    axds log top my_rig
+    axds log top my_rig --json --count 1
+"""
+
+import argparse
+import shutil
+import sys
+import time
+from dataclasses import asdict
+from typing import Any
+
+from ...logs.statistics import LoggerStatistics, logger_statistics
+from ..render import add_json, human_bytes, human_seconds, print_json, table_lines
+
+_HOME, _CLEAR_BELOW, _CLEAR_LINE = "\x1b[H", "\x1b[J", "\x1b[K"
+_HIDE, _SHOW = "\x1b[?25l\x1b[2J", "\x1b[?25h"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("name", help="the logger's name")
+    parser.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between two looks (default 1)")
+    parser.add_argument("--count", type=int, default=0, metavar="N", help="end after so many looks (default: go on)")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table again and again."""
+    live = not arguments.json and sys.stdout.isatty()
+    before, looked_s = logger_statistics(arguments.name), time.monotonic()
+    if live:
+        sys.stdout.write(_HIDE)
+    try:
+        return _watch(arguments, before, looked_s, live=live)
+    finally:
+        if live:
+            sys.stdout.write(_SHOW)
+
+
+def _watch(arguments: argparse.Namespace, before: LoggerStatistics, looked_s: float, *, live: bool) -> int:
+    looks = 0
+    while True:
+        time.sleep(max(arguments.every, 0.05))
+        try:
+            now = logger_statistics(arguments.name)
+        except FileNotFoundError:
+            print("the logger has ended")
+            return 0
+        now_s = time.monotonic()
+        document = _document(before, now, now_s - looked_s)
+        before, looked_s, looks = now, now_s, looks + 1
+        if arguments.json:
+            print_json(document)
+        else:
+            _print(arguments.name, document, live=live)
+        sys.stdout.flush()
+        if looks == arguments.count:
+            return 0
+
+
+def _document(before: LoggerStatistics, now: LoggerStatistics, elapsed_s: float) -> dict[str, Any]:
+    """Return the counts of now and the rates since before."""
+    sources = []
+    for number, source in sorted(now.sources.items()):
+        known = before.sources.get(number)
+        messages, written, size = (known.accepted, known.written, known.bytes) if known else (0, 0, 0)
+        sources.append(
+            {"source": number}
+            | asdict(source)
+            | {
+                "messages_per_s": (source.accepted - messages) / elapsed_s,
+                "written_per_s": (source.written - written) / elapsed_s,
+                "bytes_per_s": (source.bytes - size) / elapsed_s,
+                "waiting": max(source.accepted - source.written, 0),
+            }
+        )
+    return asdict(now) | {"sources": sources, "producers": [asdict(producer) for producer in now.producers]}
+
+
+def _print(name: str, document: dict[str, Any], *, live: bool) -> None:
+    lines = [_headline(name, document), "", *_source_lines(document["sources"])]
+    if document["producers"]:
+        lines += ["", *_producer_lines(document["producers"])]
+    if not live:
+        print("\n".join(lines))
+        return
+    width, height = shutil.get_terminal_size()
+    shown = [line[: width - 1] + _CLEAR_LINE for line in lines[: height - 1]]
+    sys.stdout.write(_HOME + "\n".join(shown) + "\n" + _CLEAR_BELOW)
+
+
+def _headline(name: str, document: dict[str, Any]) -> str:
+    process = f"process {document['pid']}" if document["pid"] else "no process"
+    lag = human_seconds(document["lag_s"]) if document["lag_s"] else "none"
+    total = sum(source["messages_per_s"] for source in document["sources"])
+    size = sum(source["bytes_per_s"] for source in document["sources"])
+    return (
+        f"{name}: {document['state']}, {process}, {document['restarts']} restarts, lag {lag}, "
+        f"{total:,.0f} messages/s, {human_bytes(size)}/s"
+    )
+
+
+def _source_lines(sources: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        {
+            "source": source["source"],
+            "messages/s": round(source["messages_per_s"]),
+            "MB/s": source["bytes_per_s"] / 1e6,
+            "accepted": source["accepted"],
+            "waiting": source["waiting"],
+            "written": source["written"],
+            "synced": source["synced"],
+            "drops": source["dropped"],
+        }
+        for source in sources
+    ]
+    return table_lines(rows, tuple(rows[0])) if rows else ["no message yet"]
+
+
+def _producer_lines(producers: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        {
+            "producer": producer["pid"],
+            "accepted": producer["accepted"],
+            "lane": human_bytes(producer["lane_bytes"]),
+            "fill %": 100 * producer["waiting_bytes"] / producer["lane_bytes"],
+            "highest %": 100 * producer["high_water_bytes"] / producer["lane_bytes"],
+            "blocked": human_seconds(producer["blocked_s"]) if producer["blocked_s"] else "-",
+            "drops": producer["dropped"],
+        }
+        for producer in producers
+    ]
+    return table_lines(rows, tuple(rows[0]))
