@@ -33,7 +33,7 @@ class Ledger:
     """What one producer put: a digest for each message, in order, and what each put cost."""
 
     digests: list[bytes] = field(default_factory=list)
-    put_ns: array[int] = field(default_factory=lambda: array("q"))
+    put_ns: "array[int]" = field(default_factory=lambda: array("q"))
 
 
 def find_counters(count: int) -> list[tuple[str, Path]]:
