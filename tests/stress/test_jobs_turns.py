@@ -4,6 +4,7 @@ import json
 import os
 import random
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from ataraxis_data_structures import JobState, ProcessingStatus, ProcessingTrack
 from bench import peers
 from oracle_jobs import WholeFileTracker
 
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "jobs.json").read_text())
 FULL = os.environ.get("AXDS_STRESS") == "full"
 SIDES = ["twin 6.0.0", "twin 7.2.0", *(["6.0.0", "7.2.0"] if FULL else [])]
 
@@ -75,7 +77,9 @@ class Twin:
 def test_both_sides_agree_after_every_round(tmp_path, rounds, side):
     chance = random.Random(3)
     tracker = ProcessingTracker(tmp_path / "t.yaml")
-    ids = tracker.initialize_jobs([("process", f"session_{i}") for i in range(24)])
+    vectors = [(job["job_name"], job["specifier"]) for job in GOLDEN["job_ids"]]
+    odd = [("yes", "1e3"), ("null", "2026-01-02"), ("0x1f", "it's # odd"), ("- a", "word " * 60)]
+    ids = tracker.initialize_jobs([*vectors, *odd, *(("process", f"session_{i}") for i in range(16))])
     other = (Twin if side.startswith("twin") else Peer)(tracker.file_path, side.split()[-1])
     for number in range(rounds(1_000, 40)):
         job_id = chance.choice(ids)
