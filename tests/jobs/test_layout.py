@@ -100,6 +100,28 @@ def test_a_fresh_entry_has_room_for_a_run_and_an_error(tmp_path):
     assert set(yaml.safe_load(tracker.file_path.read_text())["jobs"]) == set(ids)
 
 
+def test_a_small_file_is_the_contract_s_text_after_every_change(tmp_path):
+    tracker = ProcessingTracker(tmp_path / "t.yaml")
+    ids = tracker.initialize_jobs([("process_video", f"session_{i}") for i in range(5)])
+    inode = tracker.file_path.stat().st_ino
+    for number in range(40):
+        job_id = ids[number % 3]
+        (tracker.start_job, tracker.complete_job, lambda i: tracker.fail_job(i, "x" * 50))[number % 4 % 3](job_id)
+        assert tracker.file_path.read_bytes() == layout.contract(entry.render(i, j) for i, j in tracker.jobs.items())
+    assert tracker.file_path.stat().st_ino == inode
+
+
+def test_blank_lines_that_a_kill_left_at_the_end_are_nothing(tmp_path):
+    tracker = ProcessingTracker(tmp_path / "t.yaml")
+    (job_id,) = tracker.initialize_jobs([("job", "")])
+    with tracker.file_path.open("ab") as file:
+        file.write(b"\n\n\n")
+    assert yaml.safe_load(tracker.file_path.read_text())["jobs"][job_id]["status"] == 0
+    tracker.start_job(job_id, "me")
+    assert tracker.get_summary()[ProcessingStatus.RUNNING] == 1
+    assert tracker.file_path.read_bytes().endswith(b"lock_path: ''\n...\n")
+
+
 def test_an_error_without_room_lays_the_file_out_anew(tmp_path):
     tracker = ProcessingTracker(tmp_path / "t.yaml")
     ids = tracker.initialize_jobs([("process_video", f"session_{i:04d}") for i in range(100)])

@@ -27,7 +27,7 @@ _EMPTY = b"---\nfile_path: .\njobs: {}\nlock_path: ''\n...\n"
 _FILL = rb"(?:# *#?\n|\n)*+"
 _LINE = rb"""(?:'[^'\n]*'|"[^"\\\n]*"|[^\s'"&*!|>%@`#{}\[\],?:-][^\n#:]*)"""
 _ANY_HEAD = re.compile(rb"---\n(?:file_path: " + _LINE + rb"\n)?jobs:( \{\})?\n" + _FILL)
-_ANY_TAIL = re.compile(_FILL + rb"((?:lock_path: " + _LINE + rb"\n)?\.\.\.\n)")
+_ANY_TAIL = re.compile(_FILL + rb"((?:lock_path: " + _LINE + rb"\n)?\.\.\.\n)\n*+")
 _ROOM = re.compile(_FILL)
 # What a run adds to an entry that has none yet: an executor, two stamps, a line of error.
 _GROWTH = ((b"executor_id: null\n", 28), (b"started_at: null\n", 12), (b"completed_at: null\n", 12), (b"e: null\n", 80))

@@ -240,13 +240,16 @@ class _OpenFile:
         """Put another entry into a page with one write; False if the file must be laid out anew for it."""
         if self._size <= PAGE:
             data = contract(raw if name == job_id else place.raw for name, place in page.entries.items())
-            fits = self._size <= len(data) <= PAGE
+            fits = len(data) <= PAGE
         else:
             held = page.holding(job_id, raw)
             data, fits = held or b"", held is not None
         if not fits:
             return False
-        os.pwrite(self._descriptor, data, page.number * PAGE)
+        # A shorter text covers the old one with blank lines first: whoever is killed in between leaves YAML.
+        os.pwrite(self._descriptor, data.ljust(min(self._size, PAGE), b"\n"), page.number * PAGE)
+        if self._size <= PAGE and len(data) < self._size:
+            os.ftruncate(self._descriptor, len(data))
         self._store.copy_page(page.number, data)
         if self._index:
             self._index.sign(signature(os.fstat(self._descriptor)))
