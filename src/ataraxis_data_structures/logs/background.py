@@ -7,15 +7,15 @@ from pathlib import Path
 
 from .expand import Expansion, Fragments
 
-_PATIENCE_S = 10.0
 _AGAIN_S = 0.1
 
 
 class Expander:
     """Works through journals in their order; the last one may still grow."""
 
-    def __init__(self, boot_id: bytes, count: Callable[[], None]) -> None:
+    def __init__(self, boot_id: bytes, give_up_s: float, count: Callable[[], None]) -> None:
         self._boot_id = boot_id
+        self._give_up_s = give_up_s
         self._count = count
         self._fragments = Fragments()
         self._expansions: list[Expansion] = []
@@ -83,7 +83,7 @@ class Expander:
         self.error = error
         now = time.monotonic()
         self._stuck_since = self._stuck_since or now
-        if self._ending and now - self._stuck_since > _PATIENCE_S:
+        if self._ending and now - self._stuck_since > self._give_up_s:
             return False
         time.sleep(_AGAIN_S)
         return True

@@ -22,6 +22,7 @@ _STORAGES = ("npy", "journal")
 _SYNCS = ("none", "interval", "batch")
 _ROTATE_BYTES = {"npy": 64 * 2**20, "journal": 2**30}
 _OLD_DRAIN_S = 60.0
+_GIVE_UP_S = 10.0  # after stop() a disk that takes nothing is waited for this long
 _SHOW_AFTER_S = 0.5
 _STEP_S = 0.05
 
@@ -148,6 +149,7 @@ class Session:
             "owner": own_identity(),
             "rotate_bytes": _ROTATE_BYTES[settings["storage"]],
             "patience_s": _OLD_DRAIN_S,
+            "give_up_s": _GIVE_UP_S,
         }
         self._owner_pid = os.getpid()
         self._turn = threading.RLock()

@@ -26,7 +26,6 @@ from .sync import Syncer
 
 _TURN_BYTES = 1 << 18
 _WAIT_S = 0.5
-_PATIENCE_S = 10.0
 _STORAGE = {"npy": layout.NPY, "journal": layout.JOURNAL}
 _AGAIN_S = 0.05
 _LATECOMERS_S = 1.0
@@ -65,7 +64,7 @@ class Writer:
         )
         self._expander = None
         if settings["storage"] == "npy":
-            self._expander = Expander(process.boot_id(), self._count_file)
+            self._expander = Expander(process.boot_id(), settings["give_up_s"], self._count_file)
         salvage_dead(self.directory)
         for path in journals_of(self.directory):
             self._adopt(path)
@@ -129,7 +128,7 @@ class Writer:
         self._stuck_since_s = self._stuck_since_s or now_s
         self._notes[Note.TROUBLE] = error.errno or errno.EIO
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            if now_s - self._stuck_since_s > _PATIENCE_S and not self._is_needed():
+            if now_s - self._stuck_since_s > self._settings["give_up_s"] and not self._is_needed():
                 raise error
             time.sleep(_AGAIN_S)
             return
