@@ -14,11 +14,13 @@ from .._core import zipdir
 from .commit import MARKER, Aside, finish, locked_folder, publish
 from .contents import Contents
 from .discovery import LOG_ARCHIVE_SUFFIX
+from .journals import Journals, read_journals
 from .listing import Files, list_files
 from .merge import archive_part, find_known, refuse_two_sessions
 from .pack import compare, write_archive
 from .plan import Part, Plan, make_plan
 from .progress import Progress, progress_bar
+from .recover import recover_log_directory
 from .workers import resolve_workers
 
 
@@ -38,7 +40,7 @@ def assemble_log_archives(
     verbose: bool = False,
     verify_integrity: bool = False,
 ) -> None:
-    """Move the messages of a log directory into one archive for each source, `SOURCE_log.npz`.
+    """Move the messages of a log directory, from files and journals, into an archive for each source, `SOURCE_log.npz`.
 
     Messages are ordered by time, equal ones by arrival; an archive that exists already is merged with, never written
     over. The archives are written aside, synced and read back, and the sources removed last: killed at any moment,
@@ -48,63 +50,79 @@ def assemble_log_archives(
     messages instead of reading them into memory. `verify_integrity` reads all sources a second time and holds the
     archives, read from the disk, against them. `verbose` shows progress.
 
-    Raises ArchiveError (also a ValueError) for a foreign .npy file, a damaged archive, or messages of two sessions
-    with different onsets; then nothing was changed.
+    What sessions that died left in lanes and journals is recovered first. Raises QueueBusyError while a logger works
+    in the directory, and ArchiveError (also a ValueError) for a foreign .npy file, a damaged archive, or messages of
+    two sessions with different onsets; then nothing was changed.
     """
     options = _Options(remove_sources, memory_mapping, verify_integrity)
     if not Path(log_directory).is_dir():
         return
+    recover_log_directory(Path(log_directory))
     with locked_folder(Path(log_directory)) as folder:
-        finish(folder)
+        finish(folder, Path(log_directory))
         _assemble(Path(log_directory), folder, options, resolve_workers(max_workers), verbose=verbose)
 
 
 @dataclass
-class _Work:
-    """One archive to write, and the sources that it will hold."""
+class _Found:
+    """All that lies in a log directory and waits for an archive."""
 
-    plan: Plan
-    files: Files
+    files: dict[int, Files]
+    journals: Journals
 
-    @property
-    def name(self) -> str:
-        return f"{self.plan.source}{LOG_ARCHIVE_SUFFIX}"
+    def parts(self, source: int) -> list[Part]:
+        parts = [self.files[source]] if source in self.files else []
+        return [*parts, self.journals.part(source)] if source in self.journals.rows else [*parts]
+
+    def names(self) -> Iterator[str]:
+        for files in self.files.values():
+            yield from files.all_names()
+        yield from self.journals.finished
 
 
 def _assemble(path: Path, folder: int, options: _Options, workers: int, *, verbose: bool) -> None:
-    listed = list_files(folder, memory_mapping=options.memory_mapping)
-    planned = [_plan(path, source, files, options) for source, files in listed.items()]
-    works = [work for work in planned if work is not None]
-    if not works:
-        return
-    steps = sum(len(work.plan.rows) for work in works)
-    with progress_bar("Assembling log archives", steps, shown=verbose) as progress, _removed_on_error(folder, works):
-        archives = _written(folder, works, options, min(workers, len(works)), progress)
-        names = (name for work in works for name in work.files.all_names())
-        publish(folder, archives, names if options.remove_sources else None)
+    found = _Found(list_files(folder, memory_mapping=options.memory_mapping), read_journals(path))
+    try:
+        sources = sorted({*found.files, *found.journals.rows})
+        plans = [plan for source in sources if (plan := _plan(path, source, found, options)) is not None]
+        steps = sum(len(plan.rows) for plan in plans)
+        with (
+            progress_bar("Assembling log archives", steps, shown=verbose) as progress,
+            _removed_on_error(folder, plans),
+        ):
+            archives = _written(folder, plans, options, min(workers, len(plans)), progress)
+            if options.remove_sources and (sources or found.journals.opened):
+                publish(folder, path, archives, found.names(), found.journals.damaged)
+            elif archives:
+                publish(folder, path, archives, None)
+    finally:
+        found.journals.close()
 
 
-def _plan(path: Path, source: int, files: Files, options: _Options) -> _Work | None:
+def _plan(path: Path, source: int, found: _Found, options: _Options) -> Plan | None:
     """Return what to write for a source; None if its archive holds all and may stay as it is."""
     existing = path / f"{source}{LOG_ARCHIVE_SUFFIX}"
-    parts: list[Part] = [files]
-    volumes: list[Any] = []
-    fresh = Part(files.rows, files.read, files.origin, files.names)
-    if existing.exists():
-        contents = Contents(existing, memory_mapping=options.memory_mapping)
-        known = find_known(contents, files)
-        if known.all() and not options.remove_sources:
-            return None
-        old = archive_part(contents)
-        fresh = _without(fresh, known)
-        refuse_two_sessions(source, old, [fresh])
-        old.rows["kept"] = 0 if options.remove_sources else contents.rows["kind"] & zipdir.KEPT != 0
-        parts, volumes = [old, fresh], [contents.bytes]
-    else:
-        refuse_two_sessions(source, None, [fresh])
-        parts = [fresh]
-    fresh.rows["kept"] = not options.remove_sources
-    return _Work(make_plan(source, parts, volumes), files)
+    fresh = found.parts(source)
+    if not existing.exists():
+        refuse_two_sessions(source, None, fresh)
+        return _made(source, None, fresh, [b""], found, options)
+    contents = Contents(existing, memory_mapping=options.memory_mapping)
+    known = find_known(contents, fresh)
+    if not options.remove_sources and all(mask.all() for mask in known):
+        return None
+    old = archive_part(contents)
+    old.rows["kept"] = 0 if options.remove_sources else contents.rows["kind"] & zipdir.KEPT != 0
+    fresh = [_without(part, mask) for part, mask in zip(fresh, known, strict=True)]
+    refuse_two_sessions(source, old, fresh)
+    return _made(source, old, fresh, [contents.bytes], found, options)
+
+
+def _made(
+    source: int, old: Part | None, fresh: list[Part], volumes: list[Any], found: _Found, options: _Options
+) -> Plan:
+    for part in fresh:
+        part.rows["kept"] = not options.remove_sources
+    return make_plan(source, [*([] if old is None else [old]), *fresh], [*volumes, *found.journals.volumes])
 
 
 def _without(part: Part, known: np.ndarray[Any, np.dtype[np.bool_]]) -> Part:
@@ -114,37 +132,41 @@ def _without(part: Part, known: np.ndarray[Any, np.dtype[np.bool_]]) -> Part:
     return Part(part.rows[keep], part.read, part.origin, names)
 
 
-def _written(folder: int, works: list[_Work], options: _Options, workers: int, progress: Progress) -> list[Aside]:
+def _written(folder: int, plans: list[Plan], options: _Options, workers: int, progress: Progress) -> list[Aside]:
     """Write all archives aside, some at a time."""
 
-    def write(work: _Work) -> Aside:
-        written = write_archive(work.plan, folder, _temporary(work), progress)
+    def write(plan: Plan) -> Aside:
+        written = write_archive(plan, folder, _temporary(plan), progress)
         if options.verify_integrity:
-            compare(work.plan, folder, written.temporary)
-        return Aside(written, work.name)
+            compare(plan, folder, written.temporary)
+        return Aside(written, _archive_name(plan))
 
-    if workers == 1:
-        return [write(work) for work in works]
+    if workers <= 1:
+        return [write(plan) for plan in plans]
     with ThreadPoolExecutor(workers) as executor:
-        futures = [executor.submit(write, work) for work in works]
+        futures = [executor.submit(write, plan) for plan in plans]
         try:
             return [future.result() for future in futures]
         finally:
             executor.shutdown(cancel_futures=True)
 
 
-def _temporary(work: _Work) -> str:
-    return f".{work.name}.tmp"
+def _archive_name(plan: Plan) -> str:
+    return f"{plan.source}{LOG_ARCHIVE_SUFFIX}"
+
+
+def _temporary(plan: Plan) -> str:
+    return f".{_archive_name(plan)}.tmp"
 
 
 @contextmanager
-def _removed_on_error(folder: int, works: list[_Work]) -> Iterator[None]:
+def _removed_on_error(folder: int, plans: list[Plan]) -> Iterator[None]:
     """Remove what was written aside if it will not be published; once the marker stands, it will be."""
     try:
         yield
     except BaseException:
         if not os.access(MARKER, os.F_OK, dir_fd=folder):
-            for name in [*map(_temporary, works), f"{MARKER}.tmp"]:
+            for name in [*map(_temporary, plans), f"{MARKER}.tmp"]:
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=folder)
         raise

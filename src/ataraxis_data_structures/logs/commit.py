@@ -5,10 +5,12 @@ The archives stand aside, synced and read back. A marker file then says, with a 
     axds assembly 1
     archive TEMPORARY NAME SIZE START CRC     for each archive: all from START on has this CRC-32C
     source NAME                               for each file that the archives now hold
+    aside NAME                                for each that has bytes no archive holds: it becomes NAME.damaged
     end CRC-32C
 
 From the moment it stands, whoever comes next goes on: renames what is not renamed yet, removes the listed sources that
-are left, then the marker. Files that are not listed are new messages, whatever their names.
+are left, then the marker. A listed file counts as left over only if it is not younger than the marker and an archive
+holds its bytes: a session that began meanwhile may have used the name of one that was gone. All other files are new.
 """
 
 import os
@@ -25,6 +27,7 @@ import numpy as np
 
 from .._core import crc, members, npy
 from ..errors import ArchiveError
+from .contents import Contents
 from .pack import Written
 from .plan import MEMBER
 
@@ -44,6 +47,12 @@ class Aside(NamedTuple):
     name: str
 
 
+class _Marked(NamedTuple):
+    archives: list[Aside]
+    sources: list[str]
+    aside: list[str]
+
+
 @contextmanager
 def locked_folder(path: Path) -> Iterator[int]:
     """Open a log directory for the only assembly in it at a time; waits for another one to end."""
@@ -55,26 +64,38 @@ def locked_folder(path: Path) -> Iterator[int]:
         os.close(folder)
 
 
-def publish(folder: int, archives: list[Aside], sources: Iterable[str] | None) -> None:
-    """Rename archives into place, then remove their sources; without sources, they stay."""
+def publish(
+    folder: int, path: Path, archives: list[Aside], sources: Iterable[str] | None, damaged: Iterable[str] = ()
+) -> None:
+    """Rename archives into place, then remove their sources, `damaged` ones aside; without sources, all stay."""
     if sources is None:
         for archive in archives:
             os.rename(archive.written.temporary, archive.name, src_dir_fd=folder, dst_dir_fd=folder)
         os.fsync(folder)
         return
-    _write_marker(folder, archives, sources)
-    finish(folder)
+    _write_marker(folder, archives, sources, damaged)
+    finish(folder, path, resumed=False)
 
 
-def finish(folder: int) -> None:
-    """Finish the assembly whose marker stands in a folder, if one does, and remove what a dead one left aside."""
+def finish(folder: int, path: Path, *, resumed: bool = True) -> None:
+    """Finish the assembly whose marker stands in a folder, if one does, and remove what a dead one left aside.
+
+    `resumed` is false if nobody else can have been in the folder since the marker was written.
+    """
     with suppress(FileNotFoundError):
         with open(os.open(MARKER, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder), "rb") as file:  # noqa: PTH123
-            archives, sources = _read_marker(file.read())
-        for archive in archives:
+            marked = _read_marker(file.read())
+            written_ns = os.fstat(file.fileno()).st_mtime_ns
+        for archive in marked.archives:
             _put_in_place(folder, archive)
         os.fsync(folder)
-        _remove(folder, sources)
+        if resumed:
+            _remove_left_over(folder, path, marked, written_ns)
+        else:
+            _remove(folder, marked.sources)
+        for name in marked.aside:
+            with suppress(FileNotFoundError):
+                os.rename(name, f"{name}.damaged", src_dir_fd=folder, dst_dir_fd=folder)
         os.unlink(MARKER, dir_fd=folder)
         os.fsync(folder)
     for name in os.listdir(folder):
@@ -91,12 +112,13 @@ def _lock(folder: int) -> None:
         fcntl.flock(folder, fcntl.LOCK_EX)
 
 
-def _write_marker(folder: int, archives: list[Aside], sources: Iterable[str]) -> None:
+def _write_marker(folder: int, archives: list[Aside], sources: Iterable[str], damaged: Iterable[str]) -> None:
     fd = os.open(f"{MARKER}.tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666, dir_fd=folder)
     with open(fd, "wb") as file:  # noqa: PTH123  # relative to a folder
         lines = [
             f"archive {written.temporary} {name} {' '.join(map(str, written[1:]))}\n" for written, name in archives
         ]
+        lines += [f"aside {name}\n" for name in damaged]
         check = 0
         for block in _blocks(lines, sources):
             check = crc.crc32c(block, check)
@@ -116,19 +138,21 @@ def _blocks(lines: list[str], sources: Iterable[str]) -> Iterator[bytes]:
         yield "".join(f"source {name}\n" for name in some).encode()
 
 
-def _read_marker(text: bytes) -> tuple[list[Aside], list[str]]:
+def _read_marker(text: bytes) -> _Marked:
     body, _, end = text.rpartition(b"end ")
     if not text.startswith(_HEAD) or end != b"%d\n" % crc.crc32c(body):
         raise ArchiveError(f"{MARKER} is damaged: compare archives and sources by hand, then remove it")
-    archives, sources = [], []
+    marked = _Marked([], [], [])
     for line in body.decode().split("\n")[1:-1]:
         kind, _, rest = line.partition(" ")
         if kind == "source":
-            sources.append(rest)
-            continue
-        temporary, name, *numbers = rest.split(" ")
-        archives.append(Aside(Written(temporary, *map(int, numbers)), name))
-    return archives, sources
+            marked.sources.append(rest)
+        elif kind == "aside":
+            marked.aside.append(rest)
+        else:
+            temporary, name, *numbers = rest.split(" ")
+            marked.archives.append(Aside(Written(temporary, *map(int, numbers)), name))
+    return marked
 
 
 def _put_in_place(folder: int, archive: Aside) -> None:
@@ -179,3 +203,23 @@ def _remove_members(folder: int, rows: bytearray, first: int, last: int) -> None
         row = np.frombuffer(rows, MEMBER)[done]
         name = npy.file_name(int(row["source"]), int(row["time"]), int(row["repeat"]))
         raise OSError(error, os.strerror(error), name)
+
+
+def _remove_left_over(folder: int, path: Path, marked: _Marked, written_ns: int) -> None:
+    """Remove those of the listed sources that are still the ones that were listed."""
+    archives = {archive.name.partition("_")[0]: Contents(path / archive.name) for archive in marked.archives}
+    for name in marked.sources:
+        with suppress(FileNotFoundError):
+            if os.stat(name, dir_fd=folder).st_mtime_ns > written_ns:
+                continue
+            if name.endswith(".npy") and not _holds(archives, folder, name):
+                continue
+            os.unlink(name, dir_fd=folder)
+
+
+def _holds(archives: dict[str, Contents], folder: int, name: str) -> bool:
+    source, time = (int(part) for part in name.removesuffix(".npy").split("_")[:2])
+    contents = archives[str(source)]
+    with open(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder), "rb") as file:  # noqa: PTH123
+        data = file.read()
+    return any(bytes(contents.file(index)) == data for index in contents.at_time(time))

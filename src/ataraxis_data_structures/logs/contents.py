@@ -21,8 +21,6 @@ SPAN = np.dtype(zipdir.SPAN)
 _CHUNK_MESSAGES = 1024
 _CHUNK_BYTES = 16 * 2**20  # checked ahead of what is handed out
 
-Bytes = NDArray[np.uint8]
-
 
 class Contents:
     """The entries of one archive and their bytes; every fault is an ArchiveError that names the archive and entry.
@@ -33,7 +31,7 @@ class Contents:
 
     def __init__(self, path: Path, *, memory_mapping: bool = True) -> None:
         self.path = path
-        self.bytes: Bytes = _load(path, memory_mapping=memory_mapping)
+        self.bytes: NDArray[np.uint8] = _load(path, memory_mapping=memory_mapping)
         try:
             self.directory = zipdir.Directory(self.bytes)
         except ValueError as fault:
@@ -69,7 +67,7 @@ class Contents:
 
     def messages(
         self, indices: NDArray[np.intp], *, check: bool = True
-    ) -> Iterator[tuple[NDArray[np.uint64], list[Bytes]]]:
+    ) -> Iterator[tuple[NDArray[np.uint64], list[NDArray[np.uint8]]]]:
         """Yield stored times and read-only payload views of these entries, some at a time.
 
         `check` holds the stored bytes against their CRC-32 first.
@@ -89,7 +87,7 @@ class Contents:
             elif fault:
                 raise self.error(f"{self.directory.key(int(indices[start]))}: {fault}")
 
-    def message(self, index: int) -> tuple[int, Bytes]:
+    def message(self, index: int) -> tuple[int, NDArray[np.uint8]]:
         """Return stored time and payload view of one entry."""
         ((times, payloads),) = self.messages(np.array([index], np.intp))
         return int(times[0]), payloads[0]
@@ -116,21 +114,30 @@ class Contents:
                 hint = self._find(keys[done])
         return found
 
-    def file(self, index: int) -> bytes | Bytes:
+    def at_time(self, time: int) -> list[int]:
+        """Return the entries of one time."""
+        if not self.sorted:
+            found: list[int] = np.flatnonzero(self.times == np.uint64(time)).tolist()
+            return found
+        wanted = np.array([time], np.uint64)
+        first, last = (int(np.searchsorted(self.times, wanted, side)[0]) for side in ("left", "right"))
+        return list(range(first, last))
+
+    def file(self, index: int) -> bytes | NDArray[np.uint8]:
         """Return the whole .npy file of an entry, its CRC-32 checked; a view of the archive if it isn't compressed."""
         key = self.directory.key(index)
         try:
             start, size, unpacked = self.directory.stored(index)
         except ValueError as fault:
             raise self.error(str(fault)) from None
-        data: bytes | Bytes = self.bytes[start : start + size]
+        data: bytes | NDArray[np.uint8] = self.bytes[start : start + size]
         if self.rows[index]["method"] == zipdir.DEFLATED:
             data = self._inflated(key, data, unpacked)
         if zlib.crc32(data) != int(self.rows[index]["crc"]):
             raise self.error(f"{key}: the stored bytes do not match their CRC-32")
         return data
 
-    def _inflated(self, key: str, data: bytes | Bytes, size: int) -> bytes:
+    def _inflated(self, key: str, data: bytes | NDArray[np.uint8], size: int) -> bytes:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
             unpacked = inflater.decompress(data, size + 1)
@@ -140,7 +147,7 @@ class Contents:
             raise self.error(f"{key}: expected {size} bytes when unpacked, got others")
         return unpacked
 
-    def _foreign(self, index: int) -> tuple[int, Bytes]:
+    def _foreign(self, index: int) -> tuple[int, NDArray[np.uint8]]:
         """Read an entry with whatever zlib and numpy understand."""
         key = self.directory.key(index)
         data = self.file(index)
@@ -151,7 +158,7 @@ class Contents:
             raise self.error(f"{key}: expected at least {npy.STAMP_BYTES} bytes, got {array.size}")
         return int.from_bytes(array[1 : npy.STAMP_BYTES].tobytes(), "little"), array[npy.STAMP_BYTES :]
 
-    def _array(self, key: str, data: bytes | Bytes) -> NDArray[Any]:
+    def _array(self, key: str, data: bytes | NDArray[np.uint8]) -> NDArray[Any]:
         known = npy.items(data)
         if known is not None:
             return np.frombuffer(data, np.uint8, known[1], known[0])
@@ -166,7 +173,7 @@ class Contents:
         except (ValueError, TypeError, OverflowError, SyntaxError, RecursionError) as fault:
             raise self.error(f"{key}: no .npy file that can be read: {fault}") from None
 
-    def _views(self, spans: NDArray[Any]) -> list[Bytes]:
+    def _views(self, spans: NDArray[Any]) -> list[NDArray[np.uint8]]:
         data = self.bytes
         starts = spans["start"].tolist()
         return [data[a:b] for a, b in zip(starts, (spans["start"] + spans["length"]).tolist(), strict=True)]
@@ -180,10 +187,7 @@ class Contents:
     def _find(self, key: str) -> int:
         name = npy.parse_name(key) if self.sorted else None
         if name is not None:
-            first, last = np.searchsorted(self.times, np.array([name[1]], np.uint64), "left")[0], len(self)
-            for index in range(int(first), last):
-                if int(self.times[index]) != name[1]:
-                    break
+            for index in self.at_time(name[1]):
                 if self.directory.named(index, key):
                     return index
             raise KeyError(key)
@@ -202,7 +206,7 @@ class Contents:
             raise self.error(f"{self.directory.key(int(order[bad[0] + 1]))}: the entry overlaps another one")
 
 
-def _load(path: Path, *, memory_mapping: bool) -> Bytes:
+def _load(path: Path, *, memory_mapping: bool) -> NDArray[np.uint8]:
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         if not size:

@@ -42,27 +42,24 @@ def archive_part(contents: Contents) -> Part:
     return Part(rows, read, lambda row: f"{contents.path}: {contents.directory.key(index_of(row))}", names)
 
 
-def find_known(contents: Contents, part: Part) -> NDArray[np.bool_]:
-    """Tell which members of a part are in the archive already, because it was written without removing its sources.
+def find_known(contents: Contents, parts: list[Part]) -> list[NDArray[np.bool_]]:
+    """Tell which members are in the archive already, because it was written without removing its sources.
 
     An entry stands for one source of its time and bytes, so equal messages of another session are not lost.
     """
-    known = np.zeros(len(part.rows), np.bool_)
+    known = [np.zeros(len(part.rows), np.bool_) for part in parts]
     kept = np.flatnonzero(contents.rows["kind"] & zipdir.KEPT)
-    if not len(kept):
-        return known
     waiting: dict[int, list[int]] = {}
     for index, time in zip(kept.tolist(), contents.times[kept].tolist(), strict=True):
         waiting.setdefault(time, []).append(index)
-    for number in np.flatnonzero(np.isin(part.rows["time"], contents.times[kept])).tolist():
-        candidates = waiting[int(part.rows[number]["time"])]
-        if not candidates:
-            continue
-        data = bytes(part.read(part.rows[number]))
-        match = next((index for index in candidates if bytes(contents.file(index)) == data), None)
-        if match is not None:
-            candidates.remove(match)
-            known[number] = True
+    for part, mask in zip(parts, known, strict=True):
+        for number in np.flatnonzero(np.isin(part.rows["time"], contents.times[kept])).tolist():
+            candidates = waiting[int(part.rows[number]["time"])]
+            data = bytes(part.read(part.rows[number])) if candidates else b""
+            match = next((index for index in candidates if bytes(contents.file(index)) == data), None)
+            if match is not None:
+                candidates.remove(match)
+                mask[number] = True
     return known
 
 

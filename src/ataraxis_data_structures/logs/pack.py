@@ -10,12 +10,13 @@ import numpy as np
 
 from .._core import crc, members
 from ..errors import ArchiveError
-from .plan import Plan
+from .plan import Plan, forget_pages
 from .progress import Progress
 
 _BLOCK_BYTES = 4 * 2**20
 _MEMBERS_AT_ONCE = 8192  # between two looks at signals and the progress bar
 _ENTRIES_AT_ONCE = 65536
+_FORGET_BYTES = 32 * 2**20  # of mapped sources that count as this process's memory
 
 
 class Written(NamedTuple):
@@ -69,9 +70,13 @@ def _blocks(plan: Plan, folder: int) -> Iterator[tuple[Any, int]]:
     packer = members.Packer(folder, plan.volumes, rows)
     room = bytearray(_BLOCK_BYTES)
     view = memoryview(room)
-    start = 0
+    start = packed = 0
     while start < len(plan.rows):
+        if packed > _FORGET_BYTES:
+            forget_pages(plan.volumes)
+            packed = 0
         stop, used, why, error = packer.pack(start, min(start + _MEMBERS_AT_ONCE, len(plan.rows)), room)
+        packed += used
         if used:
             yield view[:used], stop - start
         start = stop

@@ -15,11 +15,9 @@ def progress_bar(what: str, steps: int, *, shown: bool, unit: str = "message") -
         return
     from tqdm import tqdm  # noqa: PLC0415  # only who watches pays for it
 
-    class Bar(tqdm):  # type: ignore[type-arg]  # generic in its stub only
-        monitor_interval = 0  # its monitor is a thread that would outlive the bar
-
+    bar_type = type("Bar", (tqdm,), {"monitor_interval": 0})  # its monitor is a thread that would outlive the bar
     lock = Lock()
-    with Bar(total=steps, desc=what, unit=unit) as bar:
+    with bar_type(total=steps, desc=what, unit=unit) as bar:
 
         def advance(count: int) -> None:
             with lock:
