@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .config.plain import YAML_EXCLUDE_METADATA as YAML_EXCLUDE_METADATA
     from .config.yaml_config import YamlConfig as YamlConfig
     from .errors import ArchiveError as ArchiveError
+    from .errors import BatchError as BatchError
     from .errors import ConfigError as ConfigError
     from .errors import IntegrityError as IntegrityError
     from .errors import MissingValueError as MissingValueError
@@ -50,13 +51,19 @@ if TYPE_CHECKING:
     from .logs.discovery import find_log_archive as find_log_archive
     from .logs.discovery import find_log_archives as find_log_archives
     from .logs.discovery import read_archive_message_count as read_archive_message_count
+    from .logs.export import export_archive as export_archive
+    from .logs.follow import LoggedMessage as LoggedMessage
+    from .logs.follow import follow as follow
     from .logs.logger import DataLogger as DataLogger
+    from .logs.mapping import map_archive as map_archive
+    from .logs.mapping import merge_archives as merge_archives
     from .logs.reader import PARALLEL_PROCESSING_THRESHOLD as PARALLEL_PROCESSING_THRESHOLD
     from .logs.reader import LogArchiveReader as LogArchiveReader
     from .logs.reader import LogMessage as LogMessage
     from .logs.record import LogPackage as LogPackage
     from .logs.recover import recover_log_directory as recover_log_directory
     from .logs.statistics import logger_statistics as logger_statistics
+    from .logs.verify import EntryFault as EntryFault
     from .memory.array import SharedMemoryArray as SharedMemoryArray
     from .series import interpolate_data as interpolate_data
 
@@ -67,14 +74,17 @@ __all__ = [
     "YAML_EXCLUDE_METADATA",
     "ArchiveError",
     "Attempt",
+    "BatchError",
     "ConfigError",
     "DataLogger",
     "DirectoryDifference",
+    "EntryFault",
     "IntegrityError",
     "JobState",
     "LogArchiveReader",
     "LogMessage",
     "LogPackage",
+    "LoggedMessage",
     "MissingValueError",
     "ProcessingStatus",
     "ProcessingTracker",
@@ -95,13 +105,17 @@ __all__ = [
     "discover_log_archives",
     "discover_marker_files",
     "discover_marker_roots",
+    "export_archive",
     "find_log_archive",
     "find_log_archives",
+    "follow",
     "index_marker_files",
     "initialize_worker_threads",
     "interpolate_data",
     "limit_worker_threads",
     "logger_statistics",
+    "map_archive",
+    "merge_archives",
     "read_archive_message_count",
     "recover_log_directory",
     "resolve_unique_roots",
@@ -112,9 +126,11 @@ __all__ = [
 _HOMES = {
     "ArchiveError": "errors",
     "Attempt": "jobs.attempts",
+    "BatchError": "errors",
     "ConfigError": "errors",
     "DataLogger": "logs.logger",
     "DirectoryDifference": "files.checksum",
+    "EntryFault": "logs.verify",
     "IntegrityError": "errors",
     "JobState": "jobs.state",
     "LOG_ARCHIVE_SUFFIX": "logs.discovery",
@@ -122,6 +138,7 @@ _HOMES = {
     "LogArchiveReader": "logs.reader",
     "LogMessage": "logs.reader",
     "LogPackage": "logs.record",
+    "LoggedMessage": "logs.follow",
     "MissingValueError": "errors",
     "PARALLEL_PROCESSING_THRESHOLD": "logs.reader",
     "ProcessingStatus": "jobs.state",
@@ -144,13 +161,17 @@ _HOMES = {
     "discover_log_archives": "logs.discovery",
     "discover_marker_files": "files.markers",
     "discover_marker_roots": "files.markers",
+    "export_archive": "logs.export",
     "find_log_archive": "logs.discovery",
     "find_log_archives": "logs.discovery",
+    "follow": "logs.follow",
     "index_marker_files": "files.markers",
     "initialize_worker_threads": "jobs.workers",
     "interpolate_data": "series",
     "limit_worker_threads": "jobs.workers",
     "logger_statistics": "logs.statistics",
+    "map_archive": "logs.mapping",
+    "merge_archives": "logs.mapping",
     "read_archive_message_count": "logs.discovery",
     "recover_log_directory": "logs.recover",
     "resolve_unique_roots": "files.markers",

@@ -7,6 +7,17 @@ class ArchiveError(ValueError):
     """A log archive or journal that is damaged, foreign, or would mix what must stay apart."""
 
 
+class BatchError(RuntimeError):
+    """A batch of an archive on which a function failed; `batch` is the positions of its first and behind its last."""
+
+    def __init__(self, message: str, batch: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(message, batch)
+        self.batch = batch
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class ConfigError(ValueError):
     """A YAML file whose values do not fit the fields they are meant for; says file, line, field, expected and got."""
 

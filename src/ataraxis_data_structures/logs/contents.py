@@ -72,6 +72,7 @@ class Contents:
 
         `check` holds the stored bytes against their CRC-32 first.
         """
+        indices = np.ascontiguousarray(indices)
         step = self._chunk_messages(indices)
         start = 0
         while start < len(indices):

@@ -1,17 +1,20 @@
 """Log archives, read: messages with absolute times, one by one, in batches, or as arrays."""
 
 import math
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from .._core import zipdir
+from .arrays import payload_matrix, payload_sizes
 from .contents import Contents
+from .verify import EntryFault, find_faults
 from .workers import resolve_workers
 
 PARALLEL_PROCESSING_THRESHOLD = 2000
@@ -75,29 +78,95 @@ class LogArchiveReader:
         """How many messages follow the onset message."""
         return len(self._contents) - self._first
 
-    def get_batches(self, workers: int = -1, batch_multiplier: int = 4) -> list[list[str]]:
-        """Return the keys of all messages, cut into at most `workers * batch_multiplier` batches of equal size.
+    @property
+    def archive_path(self) -> Path:
+        """The archive that is read."""
+        return self._path
 
-        A positive number of workers is capped at the number of CPUs; any other means all CPUs but two. Fewer than
-        PARALLEL_PROCESSING_THRESHOLD messages are one batch.
+    @cached_property
+    def timestamps(self) -> NDArray[np.uint64]:
+        """The times of all messages (UTC, microseconds), as their names in the archive's directory say; read-only.
+
+        `verify` holds the names against the stored times.
         """
+        times = self._contents.times[self._first :] + self._onset
+        times.flags.writeable = False
+        return times
+
+    @cached_property
+    def payload_sizes(self) -> NDArray[np.uint64]:
+        """How many bytes each message has; read-only."""
+        sizes = payload_sizes(self._contents, self._all)
+        sizes.flags.writeable = False
+        return sizes
+
+    def __len__(self) -> int:
+        return self.message_count
+
+    @overload
+    def __getitem__(self, index: int) -> LogMessage: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[LogMessage]: ...
+    def __getitem__(self, index: int | slice) -> LogMessage | list[LogMessage]:
+        if isinstance(index, slice):
+            return list(self._iterate(self._all[index]))
+        number = operator.index(index)
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"expected a message below {len(self)}, got {number}")
+        return next(self._iterate(self._all[[number]]))
+
+    def between(self, start_us: int, end_us: int) -> Iterator[LogMessage]:
+        """Yield the messages from one time on and before another (UTC, microseconds)."""
+        times = self.timestamps
+        if self._contents.sorted and (not len(times) or times[0] <= times[-1]):
+            first, last = np.searchsorted(times, np.array([_clipped(start_us), _clipped(end_us)], np.uint64))
+            return self._iterate(self._all[int(first) : int(last)])
+        chosen = (times >= np.uint64(_clipped(start_us))) & (times < np.uint64(_clipped(end_us)))
+        return self._iterate(self._all[chosen])
+
+    def iter_range(self, start: int, stop: int) -> Iterator[LogMessage]:
+        """Yield the messages from one position on and before another."""
+        return self._iterate(self._all[start:stop])
+
+    def payload_views(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield the payloads without a copy, read-only; their CRC-32 is not checked."""
+        for _, views in self._contents.messages(self._all, check=False):
+            yield from views
+
+    def matrix(self, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
+        """Return payloads of equal size as the rows of one array, of (messages, items per message).
+
+        Bytes are a read-only view of the archive, wider types a copy. Their CRC-32 is not checked. ArchiveError if
+        the sizes differ, ValueError if they don't hold whole items.
+        """
+        return payload_matrix(self._contents, self._all, dtype)
+
+    def verify(self) -> list[EntryFault]:
+        """Check every entry, the onset's and those before it included; return those that are damaged, and how."""
+        return find_faults(self._contents)
+
+    def batch_ranges(self, workers: int = -1, batch_multiplier: int = 4) -> list[tuple[int, int]]:
+        """Return the batches of `get_batches` as positions of their first and behind their last message."""
         count = self.message_count
         if not count:
             return []
         size = count
         if count >= PARALLEL_PROCESSING_THRESHOLD:
             size = math.ceil(count / max(1, resolve_workers(workers) * batch_multiplier))
-        keys = self._contents.directory.keys
-        starts = range(self._first, len(self._contents), size)
-        return [keys(start, min(start + size, len(self._contents))) for start in starts]
+        return [(start, min(start + size, count)) for start in range(0, count, size)]
+
+    def get_batches(self, workers: int = -1, batch_multiplier: int = 4) -> list[list[str]]:
+        """Return the keys of all messages, cut into at most `workers * batch_multiplier` batches of equal size.
+
+        A positive number of workers is capped at the number of CPUs; any other means all CPUs but two. Fewer than
+        PARALLEL_PROCESSING_THRESHOLD messages are one batch.
+        """
+        keys, first = self._contents.directory.keys, self._first
+        return [keys(first + start, first + stop) for start, stop in self.batch_ranges(workers, batch_multiplier)]
 
     def iter_messages(self, keys: list[str] | None = None) -> Iterator[LogMessage]:
         """Yield the messages of these keys, or all; each payload is a copy of its own. KeyError for an unknown key."""
-        onset = self._onset
-        indices = self._all if keys is None else self._contents.indices(keys, self._first)
-        for times, payloads in self._contents.messages(indices):
-            for timestamp_us, payload in zip(times + onset, payloads, strict=True):
-                yield _message(timestamp_us, payload.copy())
+        yield from self._iterate(self._all if keys is None else self._contents.indices(keys, self._first))
 
     def read_all_messages(self) -> tuple[NDArray[np.uint64], list[NDArray[np.uint8]]]:
         """Return the times of all messages (UTC, microseconds) as one array, and the list of their payloads."""
@@ -109,6 +178,12 @@ class LogArchiveReader:
             payloads.extend([view.copy() for view in views])
         times += onset
         return times, payloads
+
+    def _iterate(self, indices: NDArray[np.intp]) -> Iterator[LogMessage]:
+        onset = self._onset
+        for times, payloads in self._contents.messages(indices):
+            for timestamp_us, payload in zip(times + onset, payloads, strict=True):
+                yield _message(timestamp_us, payload.copy())
 
     @cached_property
     def _contents(self) -> Contents:
@@ -141,9 +216,13 @@ class LogArchiveReader:
     def _onset(self) -> np.uint64:
         return np.uint64(int(self.onset_timestamp_us) % 2**64)
 
-    @property
+    @cached_property
     def _all(self) -> NDArray[np.intp]:
         return np.arange(self._first, len(self._contents), dtype=np.intp)
+
+
+def _clipped(time_us: int) -> int:
+    return min(max(int(time_us), 0), 2**64 - 1)
 
 
 def _reopened(path: Path, onset_us: np.uint64 | int | None, memory_mapping: bool) -> LogArchiveReader:  # noqa: FBT001  # as pickled

@@ -1,0 +1,92 @@
+"""Archives into the formats of other programs; their libraries come with the extra `export`, imported where used."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .reader import LogArchiveReader, LogMessage
+
+_MESSAGES_AT_ONCE = 8192
+
+
+def export_archive(archive: LogArchiveReader | Path, destination: Path) -> None:
+    """Write the messages of an archive into a `.parquet`, `.h5` (or `.hdf5`) or `.mcap` file, streaming.
+
+    Onset and source stand in the metadata. The extra `export` installs what is needed; ImportError without it.
+    """
+    reader = archive if isinstance(archive, LogArchiveReader) else LogArchiveReader(archive)
+    writer = _WRITERS.get(Path(destination).suffix)
+    if writer is None:
+        raise ValueError(f"expected a destination ending in {', '.join(_WRITERS)}, got {destination}")
+    facts = {"onset_us": str(int(reader.onset_timestamp_us)), "source": reader.archive_path.name.partition("_")[0]}
+    writer(reader, Path(destination), facts)
+
+
+def _chunks(reader: LogArchiveReader) -> Iterator[list[LogMessage]]:
+    messages = reader.iter_messages()
+    while some := list(islice(messages, _MESSAGES_AT_ONCE)):
+        yield some
+
+
+def _write_parquet(reader: LogArchiveReader, destination: Path, facts: dict[str, str]) -> None:
+    import pyarrow as pa  # type: ignore[import, unused-ignore]  # noqa: PLC0415
+    import pyarrow.parquet as pq  # type: ignore[import, unused-ignore]  # noqa: PLC0415
+
+    fields = [pa.field("timestamp_us", pa.uint64(), nullable=False), pa.field("payload", pa.binary(), nullable=False)]
+    schema = pa.schema(fields, metadata=facts)
+    with pq.ParquetWriter(destination, schema) as file:
+        for messages in _chunks(reader):
+            times = pa.array([int(message.timestamp_us) for message in messages], pa.uint64())
+            payloads = pa.array([message.payload.tobytes() for message in messages], pa.binary())
+            file.write_table(pa.Table.from_arrays([times, payloads], schema=schema))
+
+
+def _write_hdf5(reader: LogArchiveReader, destination: Path, facts: dict[str, str]) -> None:
+    """Write `timestamps_us`, all payloads end to end in `payloads`, and in `offsets` where each starts and ends."""
+    import h5py  # type: ignore[import, unused-ignore]  # noqa: PLC0415
+
+    with h5py.File(destination, "w") as file:
+        file.attrs["onset_us"] = np.uint64(facts["onset_us"])
+        file.attrs["source"] = facts["source"]
+        times = file.create_dataset("timestamps_us", (0,), "u8", maxshape=(None,), chunks=True)
+        offsets = file.create_dataset("offsets", (1,), "u8", maxshape=(None,), chunks=True)
+        payloads = file.create_dataset("payloads", (0,), "u1", maxshape=(None,), chunks=True)
+        for messages in _chunks(reader):
+            _append(times, np.array([message.timestamp_us for message in messages], np.uint64))
+            ends = np.cumsum([len(message.payload) for message in messages], dtype=np.uint64)
+            _append(offsets, ends + np.uint64(payloads.shape[0]))
+            _append(payloads, np.concatenate([message.payload for message in messages]))
+
+
+def _append(dataset: Any, values: Any) -> None:
+    start = dataset.shape[0]
+    dataset.resize((start + len(values),))
+    dataset[start:] = values
+
+
+def _write_mcap(reader: LogArchiveReader, destination: Path, facts: dict[str, str]) -> None:
+    from mcap.writer import Writer  # type: ignore[import, unused-ignore]  # noqa: PLC0415
+
+    with destination.open("wb") as stream:
+        writer: Any = Writer(stream)
+        writer.start(library="ataraxis-data-structures")
+        channel = writer.register_channel(
+            topic=f"source/{facts['source']}", message_encoding="application/octet-stream", schema_id=0, metadata=facts
+        )
+        for number, message in enumerate(reader.iter_messages()):
+            time_ns = int(message.timestamp_us) * 1000
+            data = message.payload.tobytes()
+            writer.add_message(channel, log_time=time_ns, data=data, publish_time=time_ns, sequence=number)
+        writer.add_metadata("log", facts)
+        writer.finish()
+
+
+_WRITERS: dict[str, Callable[[LogArchiveReader, Path, dict[str, str]], None]] = {
+    ".parquet": _write_parquet,
+    ".h5": _write_hdf5,
+    ".hdf5": _write_hdf5,
+    ".mcap": _write_mcap,
+}
