@@ -443,3 +443,9 @@ def test_an_interrupted_removal_is_ended_by_the_next_call_unless_it_holds_someth
     plant(left, {"a": b"1"})
     transfer_directory(source, tmp_path / "t", remove_source=True)
     assert sorted(os.listdir(tmp_path)) == ["t"]
+
+
+def test_a_url_without_fsspec_is_an_error_that_names_the_extra(tmp_path, source, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(ImportError, match=r"ataraxis-data-structures\[remote\]"):
+        transfer_directory(source, "s3://bucket/t")

@@ -2,9 +2,11 @@
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .._core.bulk import unlink_files
 from .._core.disk import syncfs
@@ -12,8 +14,9 @@ from ..errors import IntegrityError
 from . import staging
 from .checksum import CHECKSUM_FILE, combine, leads_to_a_file, read_checksum, write_checksum
 from .copying import Copied, copy_files
-from .digest import cpus, digest_files
+from .digest import cpus, digest_files, in_threads
 from .meter import Meter
+from .remote import Remote, is_remote
 from .walk import Tree, opened, walk
 
 
@@ -28,6 +31,7 @@ def transfer_directory(
     reset_dirty_destination: bool = False,
     symlinks: bool = False,
     durable: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Copy the contents of a folder into another, with empty folders, modes and times.
 
@@ -40,6 +44,10 @@ def transfer_directory(
     nothing that changed meanwhile, and first renames the source to `.NAME.removed`. `durable` syncs before the
     publication. `num_threads` below 1 means all CPUs. Links are kept with `symlinks`, else refused.
 
+    A destination like `s3://bucket/folder` is reached through fsspec (the extra `remote`) with `storage_options`, and
+    is read back the same way. Such a place has no renames: the object `.axds.partial` stands in it until all is
+    there. It keeps no modes, times, links or empty folders.
+
     Raises:
         FileNotFoundError: The source is missing.
         RuntimeError: Before anything is written: a linked source, links, pipes, sockets or devices in it, source and
@@ -49,7 +57,6 @@ def transfer_directory(
             files; nothing was published or removed.
     """
     source = Path(source)
-    destination = Path(os.path.realpath(destination))
     options = _Options(
         threads=num_threads if num_threads >= 1 else cpus(),
         checksummed=verify_integrity,
@@ -58,16 +65,24 @@ def transfer_directory(
         resetting=reset_dirty_destination,
         progress=progress,
     )
-    if remove_source and not source.exists() and _doomed(source).is_dir() and destination.is_dir():
-        finish_removal(source, destination)
-        return
-    refuse_places(source, destination)
+    if is_remote(destination):
+        remote = Remote(str(destination), storage_options)
+        refuse_source(source)
+        carry = partial(_transfer_remote, options, remote)
+    else:
+        place = Path(os.path.realpath(destination))
+        if remove_source and not source.exists() and _doomed(source).is_dir() and place.is_dir():
+            finish_removal(source, place)
+            return
+        refuse_source(source)
+        refuse_places(source, place)
+        carry = partial(_transfer, options, place)
     with opened(source) as root:
         tree = walk(root)
-        refuse_kinds(tree, symlinks=symlinks)
+        refuse_kinds(tree, symlinks=symlinks and not is_remote(destination))
         if verify_integrity and CHECKSUM_FILE not in tree.files and not os.access(source, os.W_OK):
             raise PermissionError(f"expected to write {CHECKSUM_FILE} into {source}, which does not allow it")
-        copied = _transfer(options, source, root, tree, destination)
+        copied = carry(source, root, tree)
         if remove_source:
             remove_verified(source, root, tree, copied)
 
@@ -86,7 +101,7 @@ class _Options:
         return Meter(label, total, shown=self.progress)
 
 
-def _transfer(options: _Options, source: Path, root: int, tree: Tree, destination: Path) -> dict[str, Copied]:
+def _transfer(options: _Options, destination: Path, source: Path, root: int, tree: Tree) -> dict[str, Copied]:
     is_new = not destination.exists()
     held = Tree() if is_new else _tree_of(destination)
     unknown = _refuse_destination(options, tree, held, destination)
@@ -105,7 +120,8 @@ def _transfer(options: _Options, source: Path, root: int, tree: Tree, destinatio
             _read_back(options, target, copied)
         copied |= there
         if options.checksummed:
-            copied |= _settle_checksum(source, root, target, tree, copied)
+            put = partial(copy_files, root, target, threads=1, meter=Meter("checksum"), hashed=True)
+            copied |= _settle_checksum(source, root, tree, copied, put)
         if is_new:
             staging.stamp_folders(root, target, ["", *tree.folders])
             folder.rename(destination)
@@ -118,12 +134,59 @@ def _transfer(options: _Options, source: Path, root: int, tree: Tree, destinatio
     return copied
 
 
-def refuse_places(source: Path, destination: Path) -> None:
-    """Raise unless source and destination are two folders apart."""
+def _transfer_remote(options: _Options, remote: Remote, source: Path, root: int, tree: Tree) -> dict[str, Copied]:
+    held = remote.sizes()
+    unknown = sorted(held.keys() - {*tree.files, CHECKSUM_FILE})
+    if unknown and options.checksummed and not options.resetting:
+        raise RuntimeError(f"expected no unknown files in {remote.url}, got {_few(unknown)}")
+    remote.mark()
+    alike = [name for name in tree.files if held.get(name) == os.stat(name, dir_fd=root).st_size]
+    there = _same_on_remote(options, remote, root, alike)
+    names = [name for name in tree.files if name not in there]
+    copied = _upload(options, remote, root, names)
+    if options.checked:
+        with Meter("verify", shown=options.progress) as meter:
+            read = partial(remote.digest, meter=meter)
+            digests = dict(zip(names, in_threads(read, names, options.threads, meter), strict=True))
+        _refuse_differences(digests, copied)
+    copied |= there
+    if options.checksummed:
+        copied |= _settle_checksum(source, root, tree, copied, partial(_upload, options, remote, root))
+    if options.resetting:
+        remote.remove(unknown)
+    remote.publish()
+    return copied
+
+
+def _upload(options: _Options, remote: Remote, root: int, names: Sequence[str]) -> dict[str, Copied]:
+    with options.meter("copy", root, names) as meter:
+        put = partial(remote.put, root, meter=meter)
+        return dict(zip(names, in_threads(put, names, options.threads, meter), strict=True))
+
+
+def _same_on_remote(options: _Options, remote: Remote, root: int, names: Sequence[str]) -> dict[str, Copied]:
+    """Return the files that the other end holds already, as an interrupted transfer left them."""
+    with Meter("compare", shown=options.progress) as meter:
+        statuses = [os.stat(name, dir_fd=root, follow_symlinks=False) for name in names]
+        ours = digest_files(root, names, options.threads, meter)
+        theirs = list(in_threads(partial(remote.digest, meter=meter), names, options.threads, meter))
+    return {
+        name: Copied(a, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+        for name, status, a, b in zip(names, statuses, ours, theirs, strict=True)
+        if a == b
+    }
+
+
+def refuse_source(source: Path) -> None:
+    """Raise unless the source is a folder of its own."""
     if source.is_symlink():
         raise RuntimeError(f"expected a folder as source, got a link to one: {source}")
     if not source.exists():
         raise FileNotFoundError(f"no source folder {source}")
+
+
+def refuse_places(source: Path, destination: Path) -> None:
+    """Raise unless source and destination are two folders apart."""
     real = Path(os.path.realpath(source))
     if real == destination or real in destination.parents or destination in real.parents:
         raise RuntimeError(f"expected source and destination apart, got {real} and {destination}")
@@ -230,13 +293,21 @@ def _read_back(options: _Options, target: int, copied: Mapping[str, Copied]) -> 
     names = list(copied)
     with options.meter("verify", target, names) as meter:
         digests = digest_files(target, names, options.threads, meter)
-    bad = tuple(sorted(name for name, digest in zip(names, digests, strict=True) if digest != copied[name].digest))
+    _refuse_differences(dict(zip(names, digests, strict=True)), copied)
+
+
+def _refuse_differences(digests: Mapping[str, bytes], copied: Mapping[str, Copied]) -> None:
+    bad = tuple(sorted(name for name, digest in digests.items() if digest != copied[name].digest))
     if bad:
         raise IntegrityError(f"the copy differs from the source: {_few(bad)}; nothing was published or removed", bad)
 
 
 def _settle_checksum(
-    source: Path, root: int, target: int, tree: Tree, copied: Mapping[str, Copied]
+    source: Path,
+    root: int,
+    tree: Tree,
+    copied: Mapping[str, Copied],
+    put: Callable[[list[str]], dict[str, Copied]],
 ) -> dict[str, Copied]:
     """Check the source's saved checksum, or save and copy one; return what was copied for it."""
     links = [link for link in tree.links if leads_to_a_file(root, link)]
@@ -251,7 +322,7 @@ def _settle_checksum(
         return {}
     write_checksum(source, found)
     tree.files.append(CHECKSUM_FILE)
-    return copy_files(root, target, [CHECKSUM_FILE], 1, Meter("checksum"), hashed=True)
+    return put([CHECKSUM_FILE])
 
 
 def _publish_inside(
