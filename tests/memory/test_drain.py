@@ -384,7 +384,7 @@ other.discard(); queue.discard()
         command[1:1] = ["--user", "--map-root-user"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == [[1 << 21], [28, 28]]
+    assert json.loads(done.stdout.splitlines()[-1]) == [[1 << 19], [28, 28]]
 
 
 def test_every_slot_taken_is_a_full_queue_until_a_dead_producers_lane_is_retired():

@@ -251,7 +251,7 @@ class LogQueue(Producer):
             return writer
 
     def _make_lane(self) -> Writer:
-        claim, lane_bytes = self._hub.new_claim(), self._settings["lane_bytes"]
+        claim, lane_bytes = self._hub.new_claim(), _affordable(self._settings["lane_bytes"])
         while True:
             try:
                 return self._allocate_lane(claim, lane_bytes)
@@ -289,6 +289,14 @@ class LogQueue(Producer):
                     f"expected fewer than {len(self._hub.claims())} producers at a time, got another one"
                 )
             time.sleep(0.01)
+
+
+def _affordable(lane_bytes: int) -> int:
+    """Return a lane size that leaves room for the lanes of others: a container has 64 MB of shared memory for all."""
+    room = os.statvfs(door.FOLDER)
+    while lane_bytes > _SMALLEST_LANE_BYTES and lane_bytes * 4 > room.f_bavail * room.f_frsize:
+        lane_bytes //= 2
+    return lane_bytes
 
 
 def _drop_closed_lanes() -> None:
