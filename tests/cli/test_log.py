@@ -2,6 +2,7 @@
 
 import io
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -143,23 +144,36 @@ def test_recovery_of_a_whole_log_finds_nothing_lost(axds, journals):
     assert sum(got.json["recovered"].values()) == 402
 
 
-def test_recovery_completes_a_log_whose_processes_were_all_killed(axds, tmp_path):
+def interrupted(root, storage):
+    """Record 100 messages of source 3 behind an onset, all still in shared memory when every process is killed."""
     code = (
         "import sys, os, signal, numpy as np; from pathlib import Path\n"
         "from ataraxis_data_structures import DataLogger, LogPackage\n"
-        "logger = DataLogger(Path(sys.argv[1]), 'rig', storage='journal'); logger.start()\n"
+        "logger = DataLogger(Path(sys.argv[1]), 'rig', storage=sys.argv[2]); logger.start()\n"
         "os.kill(logger.statistics.pid, signal.SIGSTOP)\n"
-        "for t in range(100): logger.input_queue.put(LogPackage(np.uint8(3), np.uint64(t), np.zeros(8, np.uint8)))\n"
+        "for t in range(101): logger.input_queue.put(LogPackage(np.uint8(3), np.uint64(t), np.zeros(8, np.uint8)))\n"
         "os.kill(logger.statistics.pid, signal.SIGKILL); os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, capture_output=True, text=True)
+    words = [sys.executable, "-c", code, str(root), storage]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    directory = tmp_path / "rig_data_log"
+    return root / "rig_data_log"
+
+
+def test_recovery_completes_a_log_whose_processes_were_all_killed(axds, tmp_path):
+    directory = interrupted(tmp_path, "journal")
     assert axds("log", "ls", tmp_path, "--json").json[0]["state"] == "interrupted"
     got = axds("log", "recover", directory, "--json")
-    assert (got.status, got.json["recovered"]) == (0, {"3": 100})
+    assert (got.status, got.json["recovered"]) == (0, {"3": 101})
     assert "nothing is known to be lost" in axds("log", "recover", directory).out
     assert axds("log", "ls", tmp_path, "--json").json[0]["state"] == "not assembled"
+
+
+def test_assembly_recovers_first_what_a_crash_left(axds, tmp_path):
+    directory = interrupted(tmp_path, "npy")
+    rows = axds("log", "assemble", directory, "--json").json
+    assert [(row["source"], row["messages"]) for row in rows] == [("3", 100)]
+    assert axds("shm", "ls", "--json").json == []
 
 
 @pytest.mark.parametrize("command", ["show", "verify", "assemble", "plot", "report"])
@@ -295,6 +309,27 @@ def test_top_ends_with_its_logger_and_at_ctrl_c(tmp_path):
     assert out.endswith(b"the logger has ended\n")
     first.stdout.close()
     first.stderr.close()
+
+
+def test_top_on_a_terminal_draws_in_place_and_gives_the_cursor_back(tmp_path):
+    with DataLogger(tmp_path, "drawn", storage="journal"):
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen([*PROGRAM, "log", "top", "drawn", "--every", "0.1"], stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        seen = b""
+        while b"no message yet" not in seen:
+            seen += os.read(ours, 4096)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        while True:
+            try:
+                seen += os.read(ours, 4096)
+            except OSError:  # the other end is closed
+                break
+        os.close(ours)
+    assert b"\x1b[?25l" in seen
+    assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")
+    assert b"Traceback" not in seen
 
 
 def test_top_of_a_logger_that_is_not_there_says_so(refused):

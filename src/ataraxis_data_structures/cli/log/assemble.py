@@ -13,6 +13,7 @@ from typing import Any
 
 from ...logs.archive import assemble_log_archives
 from ...logs.discovery import read_archive_message_count
+from ...logs.recover import recover_log_directory
 from ..render import add_json, human_bytes, print_json, print_table, shows_progress
 from .session import look_into, require_log
 
@@ -28,6 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Assemble and print the archives."""
+    if not arguments.directory.is_dir():
+        require_log(arguments.directory)
+        raise NotADirectoryError(20, "Not a directory", str(arguments.directory))
+    recover_log_directory(arguments.directory)
     require_log(arguments.directory)
     assemble_log_archives(
         arguments.directory,
