@@ -66,7 +66,7 @@ class Peer:
     def __init__(self):
         arguments = json.dumps([STATEMENTS, CALLS // 5])
         self.process = subprocess.Popen(
-            [peers.environment(peers.PEER), "-c", PEER, arguments],
+            [peers.environment(peers.PEER), "-I", "-c", PEER, arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.process.stdout.readline()

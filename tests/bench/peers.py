@@ -27,7 +27,7 @@ def environment(*requirements):
 def run(code, *arguments, requirements=(PEER,)):
     """Run `code` in a peer's environment with JSON `arguments` as `args`; return what it prints last, from JSON."""
     program = f"import json, sys\nargs = json.loads(sys.argv[1])\n{code}"
-    command = [environment(*requirements), "-c", program, json.dumps(arguments)]
+    command = [environment(*requirements), "-I", "-c", program, json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the peer ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
