@@ -1,4 +1,5 @@
 import gc
+import mmap
 import multiprocessing
 import os
 import re
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import warnings
 from pathlib import Path
 from queue import Full
@@ -177,6 +179,61 @@ def test_a_collected_logger_is_stopped(tmp_path):
     gc.collect()
     assert read_log(folder) == some(1, 20)
     assert not Path(f"/proc/{pid}").exists()
+
+
+def put_until_refused(queue, accepted):
+    try:
+        for i in range(10**9):
+            queue.put(package(b"x", 1, i))
+            accepted[0] = i + 1
+            time.sleep(0.0001)
+    except QueueClosedError:
+        pass
+
+
+def test_a_collected_logger_is_stopped_although_others_put(tmp_path):
+    logger = DataLogger(tmp_path, "gone", storage="journal")
+    logger.start()
+    context = multiprocessing.get_context("fork")
+    page = mmap.mmap(-1, 8)
+    accepted = memoryview(page).cast("Q")
+    child = context.Process(target=put_until_refused, args=(logger.input_queue, accepted))
+    child.start()
+    while not logger.statistics.sources:
+        time.sleep(0.001)
+    folder = logger.output_directory
+    del logger
+    gc.collect()
+    child.join()
+    assert child.exitcode == 0
+    child.close()
+    got, account = read_journals(folder)
+    assert account.whole
+    assert len(got) - accepted[0] in (0, 1)  # the last put may have been taken and refused at once
+
+
+ENDS_BEFORE_ITS_CHILD = """
+    import os, sys, time
+    from pathlib import Path
+    import numpy as np
+    from ataraxis_data_structures import DataLogger, LogPackage
+    logger = DataLogger(Path(sys.argv[1]), "script")
+    logger.start()
+    read, write = os.pipe()
+    if os.fork() == 0:
+        for i in range(200):
+            logger.input_queue.put(LogPackage(np.uint8(1), np.uint64(i), np.zeros(3, np.uint8)))
+            if i == 20:
+                os.write(write, b"up")
+            time.sleep(0.002)
+        os._exit(0)
+    os.read(read, 2)
+"""
+
+
+def test_a_program_that_ends_leaves_the_logger_to_the_children_that_put(tmp_path):
+    run(ENDS_BEFORE_ITS_CHILD, tmp_path)
+    wait_for_files(tmp_path / "script_data_log", 200)
 
 
 def test_a_logger_that_was_never_started_warns_of_what_it_drops(tmp_path):

@@ -1,5 +1,7 @@
 """The logger that an acquisition program holds: it starts, watches and stops the process that writes."""
 
+import atexit
+import functools
 import os
 import threading
 import time
@@ -72,6 +74,7 @@ class DataLogger:
         settings = {"storage": storage, "sync": sync, "sync_interval_ms": sync_interval_ms}
         self._session = Session(queue, settings)
         self._finalizer = weakref.finalize(self, self._session.leave)
+        _watch_for_exit()
 
     def __repr__(self) -> str:
         return (
@@ -131,6 +134,15 @@ class DataLogger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+_exiting = threading.Event()
+
+
+@functools.cache
+def _watch_for_exit() -> None:
+    # Registered behind the first finalizer, so that it runs before all of them.
+    atexit.register(_exiting.set)
 
 
 class _Bar(tqdm):  # type: ignore[type-arg]
@@ -224,13 +236,12 @@ class Session:
         """Put everything away when the DataLogger is collected or the program ends; only its owner does."""
         if os.getpid() != self._owner_pid:
             return
-        if self._supervisor is not None and self._is_in_use():
+        if self._supervisor is not None and _exiting.is_set() and self._is_in_use():
             return  # the logger process goes on for those that put, and ends after them
         try:
             self.stop()
-            if self._was_started and not self.queue.empty():
-                self.start()
-                self.stop()
+            if self._was_started:
+                self._write_the_rest()
         except (OSError, RuntimeError) as error:
             warnings.warn(f"the log in {self.queue.directory} is not complete: {error}", RuntimeWarning, stacklevel=2)
             if self._was_started:
@@ -242,6 +253,16 @@ class Session:
                 RuntimeWarning,
                 stacklevel=2,
             )
+
+    def _write_the_rest(self) -> None:
+        """Refuse further puts and write those that came after the last stop."""
+        self.queue.state = "closed"
+        if self.queue.empty():
+            return
+        supervisor = Supervisor(self.queue, self._settings)
+        supervisor.join()
+        if self.queue.hub.notes[Note.ENDED] != Ended.DONE:
+            self._complain(supervisor, failed=self.queue.state == "failed")
 
     def _is_in_use(self) -> bool:
         mine = own_identity()

@@ -29,6 +29,7 @@ _WAIT_S = 0.5
 _STORAGE = {"npy": layout.NPY, "journal": layout.JOURNAL}
 _AGAIN_S = 0.05
 _LATECOMERS_S = 1.0
+_ENDING = ("closing", "closed")
 
 
 class Writer:
@@ -74,7 +75,7 @@ class Writer:
         """Write until the owner says stop or nobody is left; return the exit status."""
         signal.signal(signal.SIGTERM, self._terminate)
         self._notes[Note.LOGGER] = own_identity()
-        if self._drain.state != "closing":
+        if self._drain.state not in _ENDING:
             self._drain.state = "running"
         report(ready=os.getpid())
         looked_s = 0.0
@@ -211,7 +212,7 @@ class Writer:
     def _ended(self, *, busy: bool) -> bool:
         if self._terminated or self._orphaned:
             return not busy and self._drain.idle
-        if self._drain.state != "closing":
+        if self._drain.state not in _ENDING:
             return False
         if self._closing_left is None:
             self._closing_left = self._waiting()
