@@ -22,6 +22,7 @@ html_title = f"{project} {release}"
 myst_heading_anchors = 3
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
+default_role = "code"  # a name between single backticks in a docstring
 nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!ataraxis_data_structures\.\w+$).*")]  # only public names are linked
 
