@@ -85,8 +85,16 @@ def test_a_matrix_has_the_payloads_as_rows(tmp_path_factory, items, count, repea
     reader = LogArchiveReader(folder / "1_log.npz", onset_us=0)
     np.testing.assert_array_equal(reader.matrix("<i8"), want)
     np.testing.assert_array_equal(reader.matrix(), want.view(np.uint8))
-    if not repeats:
-        assert not reader.matrix().flags.owndata
+
+
+def test_a_matrix_of_wide_rows_is_a_view_of_the_archive(tmp_path):
+    reader = LogArchiveReader(
+        log_files.session_archive(tmp_path / "1_log.npz", [(at, [at] * 4096) for at in (1, 2, 3)])
+    )
+    matrix = reader.matrix()
+    assert matrix.tolist() == [[at] * 4096 for at in (1, 2, 3)]
+    assert not matrix.flags.writeable
+    assert np.shares_memory(matrix, next(reader.payload_views()))
 
 
 def test_a_matrix_needs_equal_and_whole_payloads(tmp_path, path):

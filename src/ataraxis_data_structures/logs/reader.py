@@ -136,8 +136,8 @@ class LogArchiveReader:
     def matrix(self, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
         """Return payloads of equal size as the rows of one array, of (messages, items per message).
 
-        Bytes are a read-only view of the archive, wider types a copy. Their CRC-32 is not checked. ArchiveError if
-        the sizes differ, ValueError if they don't hold whole items.
+        Bytes are a read-only view of the archive where rows have 1,024 or more; else it is a copy. Their CRC-32 is not
+        checked. ArchiveError if the sizes differ, ValueError if they don't hold whole items.
         """
         return payload_matrix(self._contents, self._all, dtype)
 

@@ -1,0 +1,246 @@
+"""Archives: assembly and reading against the published library, numpy and C, side by side in one run."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import measure
+import numpy as np
+import peers
+
+from ataraxis_data_structures import LogArchiveReader, assemble_log_archives, map_archive
+from ataraxis_data_structures._core import frame, npy
+from ataraxis_data_structures.logs import layout
+
+ONSET = 1_700_000_000_000_000
+CASES = {"64 B": (100_000, 64), "4 KiB": (20_000, 4096)}
+
+PEER_ASSEMBLE = """
+import time
+from pathlib import Path
+from ataraxis_data_structures import assemble_log_archives
+if __name__ == "__main__":
+    start = time.perf_counter()
+    # with its default, memory_mapping=True, it has every file open at once: "too many open files"
+    assemble_log_archives(Path(args[0]), remove_sources=args[1], memory_mapping=False)
+    print(time.perf_counter() - start)
+"""
+PEER_READ = """
+import time
+from pathlib import Path
+from ataraxis_data_structures import LogArchiveReader
+start = time.perf_counter()
+reader = LogArchiveReader(Path(args[0]))
+reader.message_count
+opened = time.perf_counter()
+for message in reader.iter_messages(): pass
+iterated = time.perf_counter()
+reader.read_all_messages()
+print([opened - start, iterated - opened, time.perf_counter() - iterated])
+"""
+C_WRITE = r"""
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    size_t left = strtoull(argv[2], 0, 10), block = 4 << 20;
+    char *room = malloc(block);
+    memset(room, 1, block);
+    struct timespec a, b;
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    int fd = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    while (left) left -= write(fd, room, left < block ? left : block);
+    fsync(fd);
+    close(fd);
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    printf("%.9f", (b.tv_sec - a.tv_sec) + 1e-9 * (b.tv_nsec - a.tv_nsec));
+}
+"""
+
+
+def messages(count, size):
+    """Yield (time, payload): the onset, then messages of one size."""
+    block = np.random.default_rng(1).integers(0, 256, size + 997, dtype=np.uint8).tobytes()
+    yield 0, ONSET.to_bytes(8, "little")
+    for at in range(1, count):
+        yield at * 50, block[at % 997 : at % 997 + size]
+
+
+def fill(folder, count, size):
+    """Make the message files of one source."""
+    folder.mkdir(exist_ok=True)
+    here = os.open(folder, os.O_RDONLY)
+    for at, payload in messages(count, size):
+        fd = os.open(npy.file_name(1, at), os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=here)
+        os.write(fd, npy.message(1, at, payload))
+        os.close(fd)
+    os.close(here)
+    os.sync()
+
+
+def fill_journal(folder, count, size):
+    """Make a journal of the same messages."""
+    folder.mkdir(exist_ok=True)
+    header = layout.Header(0xBE7C, 0, 7, layout.JOURNAL, ONSET, bytes(16))
+    with (folder / header.name).open("wb") as file:
+        file.write(header.pack())
+        for seq, (at, payload) in enumerate(messages(count, size)):
+            file.write(frame.pack(7, payload, source=1, time=at, seq=seq, claim=1))
+    os.sync()
+
+
+def assembly(table, work, label, count, size):
+    """Assemble from files, with and without removal, and from a journal."""
+    folder = work / "log"
+
+    def ours(filler, *, remove):
+        shutil.rmtree(folder, ignore_errors=True)
+        filler(folder, count, size)
+        return count / measure.seconds(lambda: assemble_log_archives(folder, remove_sources=remove))
+
+    def theirs(*, remove):
+        shutil.rmtree(folder, ignore_errors=True)
+        fill(folder, count, size)
+        return count / peers.run(PEER_ASSEMBLE, str(folder), remove)
+
+    rates = measure.interleaved(
+        {
+            "peer, removed": lambda: theirs(remove=True),
+            "ours, removed": lambda: ours(fill, remove=True),
+            "peer, kept": lambda: theirs(remove=False),
+            "ours, kept": lambda: ours(fill, remove=False),
+            "ours, journal": lambda: ours(fill_journal, remove=True),
+            "C": lambda: count / write_in_c(work, (folder / "1_log.npz").stat().st_size),
+        },
+        rounds=3,
+    )
+    kept, removed, journal = rates["ours, kept"], rates["ours, removed"], rates["ours, journal"]
+    table.add(f"assemble files, removed, {label}", removed, rates["peer, removed"],
+              removed / rates["peer, removed"], 5, unit="msg/s")  # fmt: skip
+    table.add(f"assemble files, kept, {label}", kept, rates["peer, kept"], kept / rates["peer, kept"], 8, unit="msg/s")
+    table.add(f"assemble journal, {label}, against the peer from files", journal, rates["peer, removed"],
+              journal / rates["peer, removed"], 100, unit="msg/s")  # fmt: skip
+    table.add(f"assemble journal, {label}, against C that writes and syncs as much", journal, rates["C"],
+              journal / rates["C"], 0.5, unit="msg/s")  # fmt: skip
+    return folder / "1_log.npz"
+
+
+def write_in_c(work, size):
+    """Return how long a C program takes to write and sync so many bytes."""
+    program = work / "write"
+    if not program.exists():
+        source = work / "write.c"
+        source.write_text(C_WRITE)
+        subprocess.run(["gcc", "-O2", "-o", program, source], check=True)
+    done = subprocess.run([program, work / "written", str(size)], check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def reading(table, label, path):
+    """Open, iterate, read all."""
+
+    def ours():
+        start = time.perf_counter()
+        reader = LogArchiveReader(path)
+        reader.message_count  # noqa: B018  # opens it
+        opened = time.perf_counter()
+        for _ in reader.iter_messages():
+            pass
+        iterated = time.perf_counter()
+        reader.read_all_messages()
+        return [opened - start, iterated - opened, time.perf_counter() - iterated]
+
+    runs = [(ours(), peers.run(PEER_READ, str(path))) for _ in range(5)]
+    mine = np.median([run[0] for run in runs], axis=0)
+    theirs = np.median([run[1] for run in runs], axis=0)
+    for what, bound, a, b in zip(
+        ("open", "iter_messages", "read_all_messages"), (30, 40, 40), mine, theirs, strict=True
+    ):
+        table.add(f"{what}, {label}", a * 1e3, b * 1e3, b / a, bound, unit="ms")
+
+
+def large(table, work):
+    """One million messages: open, timestamps, the sum of a matrix."""
+    folder = work / "million"
+    fill_journal(folder, 1_000_001, 64)
+    assemble_log_archives(folder)
+    path = folder / "1_log.npz"
+    opened = measure.interleaved({"open": lambda: measure.seconds(lambda: LogArchiveReader(path).message_count)})[
+        "open"
+    ]
+    table.add("open 1 million messages", opened * 1e3, 200, opened * 1e3, 200, unit="ms", at_least=False)
+    stamps = measure.interleaved({"": lambda: measure.seconds(lambda: LogArchiveReader(path).timestamps)})[""]
+    table.add("timestamps of 1 million messages", stamps * 1e3, 100, stamps * 1e3, 100, unit="ms", at_least=False)
+    reader = LogArchiveReader(path)
+    plain = np.ascontiguousarray(reader.matrix())
+    for dtype in (np.uint8, np.float32):
+        array = plain.view(dtype)
+        matrix = reader.matrix(dtype)
+        times = measure.interleaved(
+            {
+                "made": lambda matrix=matrix: measure.seconds(matrix.sum),
+                "plain": lambda array=array: measure.seconds(array.sum),
+            }
+        )
+        table.add(f"matrix({np.dtype(dtype)}).sum(), 1 million x 64 B", times["made"] * 1e3, times["plain"] * 1e3,
+                  times["plain"] / times["made"], 0.5, unit="ms")  # fmt: skip
+    return path
+
+
+def cost(messages):
+    """Spend about 20 us on each message, as a decoder does."""
+    found = 0.0
+    for message in messages:
+        values = np.frombuffer(message.payload, np.uint8).astype(np.float64)
+        found += float(np.sqrt(values).sum() + values.std())
+    return found
+
+
+def count_only(messages):
+    """Do as little as possible."""
+    return sum(1 for _ in messages)
+
+
+def mapping(table, path):
+    """map_archive on two workers against one, and on a trivial function."""
+    with ProcessPoolExecutor(1) as one, ProcessPoolExecutor(2) as two:
+        for executor in (one, two):
+            map_archive(path, count_only, executor, workers=2)
+        times = measure.interleaved(
+            {
+                "one": lambda: measure.seconds(lambda: map_archive(path, cost, one, workers=2)),
+                "two": lambda: measure.seconds(lambda: map_archive(path, cost, two, workers=2)),
+                "trivial here": lambda: measure.seconds(lambda: map_archive(path, count_only, workers=2)),
+                "trivial two": lambda: measure.seconds(lambda: map_archive(path, count_only, two, workers=2)),
+            },
+            rounds=3,
+        )
+    table.add("map_archive, 2 workers against 1, real cost", times["two"], times["one"], times["one"] / times["two"],
+              1.7, unit="s")  # fmt: skip
+    table.add("map_archive, 2 workers against this process, trivial", times["trivial two"], times["trivial here"],
+              times["trivial here"] / times["trivial two"], 1, unit="s")  # fmt: skip
+
+
+def main():
+    """Print the tables and return them."""
+    table = measure.Table("Archives")
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        for label, (count, size) in CASES.items():
+            reading(table, label, assembly(table, work, label, count, size))
+        path = large(table, work)
+        mapping(table, path)
+    table.print()
+    return [table]
+
+
+if __name__ == "__main__":
+    sys.exit(any(" NO |" in table.markdown() for table in main()))
