@@ -334,3 +334,27 @@ def test_top_on_a_terminal_draws_in_place_and_gives_the_cursor_back(tmp_path):
 
 def test_top_of_a_logger_that_is_not_there_says_so(refused):
     assert "nobody" in refused("log", "top", "nobody")
+
+
+@pytest.mark.parametrize(("kind", "library"), [("parquet", "pyarrow"), ("h5", "h5py"), ("mcap", "mcap")])
+def test_an_export_without_its_library_says_what_to_install(archives, tmp_path, refused, kind, library):
+    blocker = tmp_path / "blocked" / library
+    blocker.mkdir(parents=True)
+    (blocker / "__init__.py").write_text("raise ImportError('planted')")
+    env = {**os.environ, "PYTHONPATH": str(blocker.parent)}
+    said = refused("log", "export", archives[0], "--format", kind, "-o", tmp_path / "out", env=env)
+    assert "pip install 'ataraxis-data-structures[export]'" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_export_is_a_table_of_each_source(axds, archives, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    directory, put = archives
+    assert axds("log", "export", directory, "-o", tmp_path / "out").status == 0
+    for source, times in put.items():
+        got = parquet.read_table(tmp_path / "out" / f"{source}_log.parquet")
+        assert got["timestamp_us"].to_pylist() == times.tolist()
+
+
+def test_an_export_of_what_is_not_assembled_says_what_comes_first(refused, journals):
+    assert "axds log assemble" in refused("log", "export", journals[0])

@@ -24,6 +24,7 @@ _COMMANDS: dict[str, str] = {
     "log assemble": "make archives, one for each source",
     "log verify": "check every message",
     "log recover": "complete a log whose recording was killed",
+    "log export": "write Parquet, HDF5 or MCAP",
     "log plot": "draw rates, intervals and gaps as PNG or SVG",
     "log report": "write one page with figures and pictures",
     "shm ls": "list arrays, queues and lanes, and who holds them",

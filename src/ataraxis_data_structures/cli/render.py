@@ -52,6 +52,8 @@ def human_bytes(size: float) -> str:
 
 def human_seconds(seconds: float) -> str:
     """Return a length of time as people say it: `850 us`, `2.50 s`, `1 h 02 min`."""
+    if 0 < seconds < 1e-6:
+        return f"{seconds * 1e9:.0f} ns"
     if seconds < 1e-3:
         return f"{seconds * 1e6:.0f} us"
     if seconds < 1:
