@@ -264,7 +264,8 @@ def test_files_that_cannot_be_made_are_an_error_at_stop_and_made_later(tmp_path,
 ON_A_SMALL_DISK = """
     import ctypes, errno, os, sys, threading, time
     from pathlib import Path
-        libc = ctypes.CDLL(None, use_errno=True)
+    import numpy as np
+    libc = ctypes.CDLL(None, use_errno=True)
     folder = Path(sys.argv[1])
     if libc.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, b"size=1m"):
         raise OSError(ctypes.get_errno(), "mount")

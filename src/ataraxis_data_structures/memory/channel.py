@@ -2,12 +2,14 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import secrets
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
 from typing import Any, Literal, Self
@@ -26,11 +28,13 @@ from .drain import LogDrain, open_hub
 from .lane import Lane, Lanes, find_lanes, holds_messages, lane_name
 from .owner import is_alive, own_identity
 from .segment import Kind, Segment
+from .sweep import sweep_once
 
 __all__ = ["LogDrain", "LogQueue", "holds_messages"]
 
 _SMALLEST_LANE_BYTES = 1 << 18
 _SLICE_S = 0.05
+_TURN_S = 2.0
 
 core.use_polling(door.PORTABLE)
 producer.use_polling(door.PORTABLE)
@@ -241,7 +245,8 @@ class LogQueue(Producer):
             if process.pid_namespace() != self._hub.pid_namespace:
                 raise RuntimeError("expected a process of the same pid namespace as the queue, got one of another: its "
                                    "death could not be told")  # fmt: skip
-            writer = self._make_lane()
+            with self._turn_to_claim():
+                writer = self._make_lane()
             try:
                 self._register(writer, 0.0 if not block else 1e9 if timeout is None else timeout)
             except BaseException:
@@ -249,6 +254,19 @@ class LogQueue(Producer):
                 raise
             _process.writers[self.id] = writer
             return writer
+
+    @contextlib.contextmanager
+    def _turn_to_claim(self) -> Iterator[None]:
+        """Let one process at a time size its lane: many at once would each take the room that all of them see."""
+        sweep_once()  # it opens every segment, and closing one gives up this process's lock on it
+        with open(door.FOLDER / self.name, "r+b") as block:  # noqa: PTH123 a block of memory, not a file of the user's
+            deadline = time.monotonic() + _TURN_S
+            while time.monotonic() < deadline:  # a process that was stopped meanwhile is not waited for
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.lockf(block, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(0.001)
+            yield
 
     def _make_lane(self) -> Writer:
         claim, lane_bytes = self._hub.new_claim(), _affordable(self._settings["lane_bytes"])
