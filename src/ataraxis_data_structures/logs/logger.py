@@ -1,7 +1,6 @@
 """The logger that an acquisition program holds: it starts, watches and stops the process that writes."""
 
 import atexit
-import functools
 import os
 import threading
 import time
@@ -139,9 +138,9 @@ class DataLogger:
 _exiting = threading.Event()
 
 
-@functools.cache
 def _watch_for_exit() -> None:
-    # Registered behind the first finalizer, so that it runs before all of them.
+    # Registered behind the latest finalizer, and once, so that it runs before all of them.
+    atexit.unregister(_exiting.set)
     atexit.register(_exiting.set)
 
 
