@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import tempfile
 import threading
 import time
@@ -12,6 +13,9 @@ import pytest
 
 SHM = Path("/dev/shm")
 FULL = os.environ.get("AXDS_STRESS") == "full"
+
+# A shell starts what runs in its background with SIGINT ignored, and programs under test would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

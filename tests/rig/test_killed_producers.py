@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import programs
+import pytest
 
 from ataraxis_data_structures import DataLogger, LogArchiveReader, assemble_log_archives
 
@@ -19,20 +20,21 @@ def times_in(archive):
     return [int(key.split("_")[1]) for batch in LogArchiveReader(archive, onset_us=0).get_batches() for key in batch]
 
 
-def test_kills_of_producers_lose_and_tear_nothing(tmp_path, rounds):
+@pytest.mark.parametrize("storage", ["npy", "journal"])
+def test_kills_of_producers_lose_and_tear_nothing(tmp_path, rounds, storage):
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     print(f"seed {seed}")
     context = multiprocessing.get_context("spawn")
-    kills = rounds(200, 5)
+    kills = rounds(200, 3)
     for kill in range(kills):
-        kill_one(tmp_path / str(kill), context, chance)
-    print(f"{kills} producers killed, 0 messages lost, 0 torn")
+        kill_one(tmp_path / str(kill), storage, context, chance)
+    print(f"{storage}: {kills} producers killed, 0 messages lost, 0 torn")
 
 
-def kill_one(directory, context, chance):
+def kill_one(directory, storage, context, chance):
     directory.mkdir()
-    logger = DataLogger(directory, "rig")
+    logger = DataLogger(directory, "rig", storage=storage)
     logger.start()
     size = chance.choice([16, 64, 1000, 5000])
     ledger = directory / "acknowledged"
