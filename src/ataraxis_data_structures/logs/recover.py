@@ -64,7 +64,7 @@ def recover_log_directory(directory: Path, *, patience_s: float = 60.0) -> Recov
         return Recovery()
     with DirectoryLock(directory, patience_s=patience_s) as lock:
         salvaged = salvage_dead(directory)
-        account = _account(directory)
+        account = scan_journals(directory)
         expanded = _expand_all(directory)
         lock.erase()
     return Recovery(
@@ -210,8 +210,8 @@ def without_file(directory: Path, queue_id: int) -> Counter[int]:
     return counts
 
 
-def _account(directory: Path) -> Account:
-    """Open every journal anew and count what it holds."""
+def scan_journals(directory: Path) -> Account:
+    """Read the journals of a log anew and return what is whole in them and what is not."""
     journals = open_journals(directory)
     scan = MessageScan(journals)
     for _ in scan.batches():

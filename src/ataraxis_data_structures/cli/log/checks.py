@@ -7,9 +7,9 @@ from tqdm import tqdm
 
 from ...errors import ArchiveError
 from ...logs.contents import Contents as Archive
-from ...logs.journal import open_journals
-from ...logs.messages import Account, MessageScan
+from ...logs.messages import Account
 from ...logs.reader import LogArchiveReader
+from ...logs.recover import scan_journals
 from ..advice import describe
 from .page import Check
 from .session import Contents
@@ -26,17 +26,6 @@ def check_log(contents: Contents, account: Account | None = None, *, progress: b
     if contents.files:
         checks += _check_files(contents.files)
     return checks
-
-
-def scan_journals(directory: Path) -> Account:
-    """Read the journals of a log and return what is whole in them and what is not."""
-    journals = open_journals(directory)
-    scan = MessageScan(journals)
-    for _ in scan.batches():
-        pass
-    for journal in journals:
-        journal.close()
-    return scan.account
 
 
 def _check_archive(source: str, path: Path) -> Check:
