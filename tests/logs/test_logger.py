@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 import warnings
+import zipfile
 from pathlib import Path
 from queue import Full
 
@@ -465,15 +466,21 @@ def test_ctrl_c_in_a_terminal_reaches_the_program_and_not_the_logger(tmp_path):
     assert files - count in (0, 1)  # the interrupt may come between the put and the count
 
 
-def test_twenty_thousand_messages_fit_into_256_descriptors(tmp_path, rounds):
-    count = rounds(20_000, 3000)
-    code = SCRIPT.replace("range(100)", f"range({count})")
-    run(
-        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n" + textwrap.dedent(code),
-        tmp_path,
-        "stop",
-    )
-    assert len(list((tmp_path / "script_data_log").glob("*.npy"))) == count
+def test_twenty_thousand_messages_are_logged_and_archived_with_256_descriptors(tmp_path):
+    count = 20_000
+    code = """
+    import resource
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    """
+    code += SCRIPT.replace("range(100)", f"range({count})")
+    code += """
+    assert len(list(logger.output_directory.glob("*.npy"))) == COUNT
+    from ataraxis_data_structures import assemble_log_archives
+    assemble_log_archives(logger.output_directory)
+    """.replace("COUNT", str(count))
+    run(code, tmp_path, "stop")
+    with zipfile.ZipFile(tmp_path / "script_data_log" / "1_log.npz") as archive:
+        assert len(archive.namelist()) == count
 
 
 def test_the_logger_process_keeps_nothing_of_its_owner(tmp_path):

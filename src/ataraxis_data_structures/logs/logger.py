@@ -271,7 +271,7 @@ class Session:
         if supervisor.join(_SHOW_AFTER_S):
             return
         total, done = self._left(), 0
-        with _Bar(total=total, desc="writing the log", unit="message", leave=False) as bar:
+        with _Bar(total=total, desc="writing the log", unit=" messages", leave=False) as bar:
             while not supervisor.join(_STEP_S):
                 left = self._left()
                 total = bar.total = max(total, done + left)
