@@ -1,12 +1,13 @@
 """Leak fixtures for the whole suite, and how much work a stress test does."""
 
+import atexit
 import gc
 import os
 import signal
 import tempfile
 import threading
 import time
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ FULL = os.environ.get("AXDS_STRESS") == "full"
 
 # A shell starts what runs in its background with SIGINT ignored, and programs under test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A temporary folder of the suite's own: what other programs leave in theirs is no leak of a test. The one that
+# multiprocessing keeps is made outside, since it is removed last of all.
+util.get_temp_dir()
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+_temporary = tempfile.TemporaryDirectory(prefix="axds-")
+atexit.register(_temporary.cleanup)
+tempfile.tempdir = os.environ["TMPDIR"] = _temporary.name
 
 
 @pytest.fixture
