@@ -52,7 +52,7 @@ static inline int axds_read_file(int folder, axds_member *member, unsigned char 
     char name[AXDS_NPY_NAME_BYTES];
     struct stat status;
     axds_npy_name(name, member->source, member->time, (uint32_t)member->place);
-    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC), fault = AXDS_PACK_FINE;
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK), fault = AXDS_PACK_FINE; /* a pipe is no message */
     if (fd < 0) return AXDS_PACK_ERRNO;
     if (fstat(fd, &status)) fault = AXDS_PACK_ERRNO;
     else if (!S_ISREG(status.st_mode)) fault = AXDS_PACK_NO_MESSAGE;

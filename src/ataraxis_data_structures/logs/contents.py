@@ -208,6 +208,8 @@ class Contents:
 
 
 def _load(path: Path, *, memory_mapping: bool) -> NDArray[np.uint8]:
+    if path.is_fifo():  # opening it would wait for a writer
+        raise ArchiveError(f"{path}: expected an archive, got a pipe")
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         if not size:

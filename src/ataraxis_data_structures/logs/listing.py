@@ -3,6 +3,7 @@
 import mmap
 import os
 import re
+import stat
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -47,10 +48,13 @@ class Files(Part):
 
     def _read(self, row: np.void) -> Any:
         name = self.name(row)
-        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
+        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self._folder)
         with open(fd, "rb", buffering=0) as file:  # noqa: PTH123  # relative to a folder
-            size = os.fstat(fd).st_size
-            data = mmap.mmap(fd, size, access=mmap.ACCESS_READ) if size and self._memory_mapping else file.read()
+            status = os.fstat(fd)
+            size = status.st_size
+            data: Any = b""
+            if stat.S_ISREG(status.st_mode):
+                data = mmap.mmap(fd, size, access=mmap.ACCESS_READ) if size and self._memory_mapping else file.read()
         found = npy.items(data)
         if found is None or found[1] < npy.STAMP_BYTES:
             raise ArchiveError(f"{name}: expected a log message, got something else")

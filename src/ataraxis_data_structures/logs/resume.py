@@ -17,7 +17,7 @@ _ROW = np.dtype(frame.ROW)
 
 def journals_of(directory: Path, queue_id: int | None = None) -> list[Path]:
     """Return the journals in a directory, of one queue or of all, by queue and number."""
-    found = [(parsed, path) for path in directory.iterdir() if (parsed := layout.parse_name(path)) is not None]
+    found = [(parsed, path) for path in directory.iterdir() if (parsed := layout.parse_name(path)) and path.is_file()]
     return [path for (owner, _), path in sorted(found) if queue_id in (None, owner)]
 
 
