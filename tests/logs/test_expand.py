@@ -1,4 +1,3 @@
-import io
 import os
 import signal
 import subprocess
@@ -12,7 +11,7 @@ import pytest
 from ataraxis_data_structures._core import frame
 from ataraxis_data_structures.logs import layout
 from ataraxis_data_structures.logs.append import Appender
-from ataraxis_data_structures.logs.expand import Expansion, Fragments, npy_header
+from ataraxis_data_structures.logs.expand import Expansion, Fragments
 
 BOOT = bytes(range(16))
 HEADER = layout.Header(0xFACE, 0, 0x5EED5EED, layout.NPY, 0, BOOT)
@@ -43,13 +42,6 @@ def expand(*paths, boot_id=BOOT):
 
 def files(folder):
     return {path.name: np.load(path)[9:].tobytes() for path in sorted(folder.iterdir()) if path.suffix == ".npy"}
-
-
-@pytest.mark.parametrize("size", [9, 12, 64, 1000, 10**7, 10**12])
-def test_the_head_of_a_file_is_what_numpy_writes(size):
-    want = io.BytesIO()
-    np.lib.format.write_array_header_1_0(want, {"descr": "|u1", "fortran_order": False, "shape": (size,)})
-    assert npy_header(size) == want.getvalue()
 
 
 def test_each_message_becomes_its_file_and_the_journal_goes(tmp_path):

@@ -17,24 +17,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .._core import disk, frame
+from .._core import disk, frame, npy
 from . import layout
 from .layout import Words
 
 _ROW = struct.Struct("<3Q2I2B6x")
-_PREFIX = struct.Struct("<BQ")
+_STAMP = struct.Struct("<BQ")
 _NAME_CHOSEN = 1
 _MARK = frame.CHECKPOINT | frame.FOOTER
 _ROWS_AT_ONCE = 1024
 
 Part = tuple[int, int, int]  # descriptor, offset, length
-
-
-def npy_header(size: int) -> bytes:
-    """Return the head of an .npy file (version 1.0) of `size` unsigned bytes, as numpy.save writes it."""
-    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({size},), }}"
-    text += " " * (-(len(text) + 11) % 64) + "\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
 
 
 class Fragments:
@@ -73,7 +66,6 @@ class Expansion:
         self.path = path
         self._damaged: set[tuple[int, int]] = set()
         self._fragments = fragments
-        self._heads: dict[int, bytes] = {}
         self._claimed: set[str] = set()
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -216,21 +208,18 @@ class Expansion:
             got = os.pread(fd, os.fstat(fd).st_size, 0)
         finally:
             os.close(fd)
-        size = _PREFIX.size + sum(length for _, _, length in parts)
-        if got == self._head(size) + _PREFIX.pack(source, time) + b"".join(_read(*part) for part in parts):
+        if got == _head(source, time, parts) + b"".join(_read(*part) for part in parts):
             return True
-        if len(got) > 10 and got.startswith(npy_header(len(got) - 10 - int.from_bytes(got[8:10], "little"))):
+        if npy.items(got):
             return None
         os.unlink(name, dir_fd=self._directory)
         return False
 
     def _write(self, name: str, flag: int, source: int, time: int, parts: list[Part]) -> None:
-        size = _PREFIX.size + sum(length for _, _, length in parts)
-        head = self._head(size) + _PREFIX.pack(source, time)
         fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flag, 0o666, dir_fd=self._directory)
         try:
             first, *rest = parts
-            _write_all(fd, head + _read(*first))
+            _write_all(fd, _head(source, time, parts) + _read(*first))
             for part in rest:
                 _write_all(fd, _read(*part))
         except BaseException:
@@ -240,13 +229,10 @@ class Expansion:
         finally:
             os.close(fd)
 
-    def _head(self, size: int) -> bytes:
-        head = self._heads.get(size)
-        if head is None:
-            if len(self._heads) > _ROWS_AT_ONCE:
-                self._heads.clear()
-            head = self._heads[size] = npy_header(size)
-        return head
+
+def _head(source: int, time: int, parts: list[Part]) -> bytes:
+    size = _STAMP.size + sum(length for _, _, length in parts)
+    return npy.header(size) + _STAMP.pack(source, time)
 
 
 def _name(stem: str, suffix: int) -> str:
