@@ -1,15 +1,15 @@
 """A function on the batches of an archive, on any executor."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
-from functools import partial
+from concurrent.futures import Executor
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import BatchError
-from .progress import progress_bar
+from .progress import Progress, progress_bar
 from .reader import LogArchiveReader, LogMessage
 
 _Result = TypeVar("_Result")
@@ -28,38 +28,58 @@ def map_archive(
 
     The batches are those of `get_batches`. Any concurrent.futures.Executor runs them: a process or thread pool, Dask's
     `Client.get_executor()`, `mpi4py.futures`; without one, they run here one after the other. Where processes are
-    involved, function and results must be picklable, and the archive be seen under its path. BatchError tells which
-    batch failed, with the function's exception as its cause; batches that did not start are then cancelled.
+    involved, function and results must be picklable, and the archive be seen under its path; a process keeps the
+    archive it worked on last open. BatchError tells which batch failed, with the function's exception as its cause;
+    batches that did not start are then cancelled.
     """
     reader = archive if isinstance(archive, LogArchiveReader) else LogArchiveReader(archive)
-    worker = LogArchiveReader(reader.archive_path, reader.onset_timestamp_us)
     batches = reader.batch_ranges(workers, batch_multiplier)
     with progress_bar("Processing batches", len(batches), shown=progress, unit="batch") as advance:
-        calls: list[Callable[[], _Result]]
-        futures: list[Future[_Result]] = []
         if executor is None:
-            calls = [partial(_run, function, worker, batch) for batch in batches]
-        else:
-            futures = [executor.submit(_run, function, worker, batch) for batch in batches]
-            calls = [future.result for future in futures]
-        results = []
-        for batch, call in zip(batches, calls, strict=True):
-            try:
-                results.append(call())
-            except Exception as error:
-                for future in futures:
-                    future.cancel()
-                raise BatchError(
-                    f"messages {batch[0]} to {batch[1] - 1} of {reader.archive_path}: {error!r}", batch
-                ) from error
-            advance(1)
-    return results
+            return [_answer(partial(function, reader.iter_range(*batch)), reader, batch, advance) for batch in batches]
+        opened = _Opened(reader)
+        futures = [executor.submit(_run, function, opened, batch) for batch in batches]
+        try:
+            return [
+                _answer(future.result, reader, batch, advance) for future, batch in zip(futures, batches, strict=True)
+            ]
+        finally:
+            for future in futures:
+                future.cancel()
+            _reopened.cache_clear()  # of an executor whose workers are in this process
 
 
-def _run(
-    function: Callable[[Iterator[LogMessage]], _Result], reader: LogArchiveReader, batch: tuple[int, int]
+def _answer(
+    call: Callable[[], _Result], reader: LogArchiveReader, batch: tuple[int, int], advance: Progress
 ) -> _Result:
-    return function(reader.iter_range(*batch))
+    try:
+        result = call()
+    except Exception as error:
+        text = f"messages {batch[0]} to {batch[1] - 1} of {reader.archive_path}: {error!r}"
+        raise BatchError(text, batch) from error
+    advance(1)
+    return result
+
+
+class _Opened:
+    """A reader on its way to workers: threads share it, a process opens it anew and keeps it for the next batch."""
+
+    def __init__(self, reader: LogArchiveReader) -> None:
+        self.reader = reader
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        status = self.reader.archive_path.stat()  # an archive that takes this one's place is another one
+        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return _reopened, (*self.reader.__reduce__(), key)
+
+
+@lru_cache(maxsize=1)
+def _reopened(reopen: Callable[..., LogArchiveReader], arguments: tuple[Any, ...], _: tuple[int, ...]) -> _Opened:
+    return _Opened(reopen(*arguments))
+
+
+def _run(function: Callable[[Iterator[LogMessage]], _Result], opened: _Opened, batch: tuple[int, int]) -> _Result:
+    return function(opened.reader.iter_range(*batch))
 
 
 def merge_archives(readers: list[LogArchiveReader]) -> Iterator[tuple[LogArchiveReader, LogMessage]]:
