@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,8 @@ from .progress import Progress, progress_bar
 from .reader import LogArchiveReader, LogMessage
 
 _Result = TypeVar("_Result")
+
+_kept: dict[tuple[Any, ...], "_Opened"] = {}  # the archive that this process worked on last, as a worker
 
 
 def map_archive(
@@ -46,7 +48,7 @@ def map_archive(
         finally:
             for future in futures:
                 future.cancel()
-            _reopened.cache_clear()  # of an executor whose workers are in this process
+            _kept.clear()  # of an executor whose workers are in this process
 
 
 def _answer(
@@ -73,9 +75,12 @@ class _Opened:
         return _reopened, (*self.reader.__reduce__(), key)
 
 
-@lru_cache(maxsize=1)
-def _reopened(reopen: Callable[..., LogArchiveReader], arguments: tuple[Any, ...], _: tuple[int, ...]) -> _Opened:
-    return _Opened(reopen(*arguments))
+def _reopened(reopen: Callable[..., LogArchiveReader], arguments: tuple[Any, ...], key: tuple[int, ...]) -> _Opened:
+    opened = _kept.get((arguments, key))
+    if opened is None:
+        _kept.clear()
+        opened = _kept[arguments, key] = _Opened(reopen(*arguments))
+    return opened
 
 
 def _run(function: Callable[[Iterator[LogMessage]], _Result], opened: _Opened, batch: tuple[int, int]) -> _Result:
