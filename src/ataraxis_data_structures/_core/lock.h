@@ -26,6 +26,7 @@
 #endif
 #endif
 
+#define AXDS_NAPS_FOR_NS 200000u      /* most locks are held for less */
 #define AXDS_HUNGRY_AFTER_NS 2000000u /* a waiter that was passed over for so long is let through */
 #define AXDS_HUNGRY_FOR_NS 20000000u  /* but it may have died or been stopped since it asked */
 
@@ -206,6 +207,11 @@ static inline int axds_lock_wait(axds_lock *lock, int portable, uint64_t slice_n
             mine = now + AXDS_HUNGRY_FOR_NS;
             __atomic_store_n(&lock->hungry_until, mine, __ATOMIC_RELAXED);
         }
+        if (now - waiting_since < AXDS_NAPS_FOR_NS) { /* a sleeper in the mutex costs its holder a system call for each release */
+            axds_nap(20000);
+            got = axds_lock_grab(lock, portable);
+            continue;
+        }
         got = axds_lock_sleep(lock, portable, end - now < 1000000 ? end - now : 1000000);
     }
     if (mine) __atomic_compare_exchange_n(&lock->hungry_until, &mine, 0, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
@@ -260,6 +266,28 @@ static inline int axds_add_whole(void *items, ptrdiff_t at, char kind, ptrdiff_t
     case 4: AXDS_ADD(uint32_t, 0, UINT32_MAX);
     case 8: AXDS_ADD(uint64_t, 0, UINT64_MAX);
     default: return 0;
+    }
+}
+
+static inline double axds_get_real(const void *items, ptrdiff_t at, ptrdiff_t item_bytes) {
+    return item_bytes == 8 ? ((const double *)items)[at] : ((const float *)items)[at];
+}
+
+static inline int64_t axds_get_signed(const void *items, ptrdiff_t at, ptrdiff_t item_bytes) {
+    switch (item_bytes) {
+    case 1: return ((const int8_t *)items)[at];
+    case 2: return ((const int16_t *)items)[at];
+    case 4: return ((const int32_t *)items)[at];
+    default: return ((const int64_t *)items)[at];
+    }
+}
+
+static inline uint64_t axds_get_unsigned(const void *items, ptrdiff_t at, ptrdiff_t item_bytes) {
+    switch (item_bytes) {
+    case 1: return ((const uint8_t *)items)[at];
+    case 2: return ((const uint16_t *)items)[at];
+    case 4: return ((const uint32_t *)items)[at];
+    default: return ((const uint64_t *)items)[at];
     }
 }
 

@@ -29,6 +29,9 @@ cdef extern from "lock.h" nogil:
     uint64_t axds_version_wait(axds_lock *lock, int portable, uint64_t seen, uint64_t slice_ns)
     int axds_add_real(void *items, ptrdiff_t at, ptrdiff_t item_bytes, double value)
     int axds_add_whole(void *items, ptrdiff_t at, char kind, ptrdiff_t item_bytes, int64_t value)
+    double axds_get_real(const void *items, ptrdiff_t at, ptrdiff_t item_bytes)
+    int64_t axds_get_signed(const void *items, ptrdiff_t at, ptrdiff_t item_bytes)
+    uint64_t axds_get_unsigned(const void *items, ptrdiff_t at, ptrdiff_t item_bytes)
 
 
 cdef class Lock:
@@ -61,7 +64,8 @@ cdef class LockedArray:
     cdef Hold _hold(self, object yielded, bint locks, double timeout_s, bint read_only)
     cdef Lock _words(self)
     cdef object _element(self, object array, object index)
-    cdef bint _add_number(self, object index, object value) except -1
+    cdef bint _add_number(self, Py_ssize_t at, object value) except -1
+    cdef object _number(self, Py_ssize_t at)
     cdef Py_ssize_t _place(self, object index) except -2
     cdef Py_ssize_t _along(self, Py_ssize_t axis, object part) except -2
 
