@@ -1,10 +1,14 @@
 """Checksums, copies and deletions of folders, beside the published library, xxhsum, cp and rm."""
 
+import itertools
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import measure
@@ -12,7 +16,7 @@ import peers
 
 from ataraxis_data_structures import calculate_directory_checksum, delete_directory, transfer_directory
 
-CPUS = len(os.sched_getaffinity(0))
+WORKERS = {"one thread": 1, "all CPUs": len(os.sched_getaffinity(0))}
 PEER = """
 import time
 from pathlib import Path
@@ -57,107 +61,130 @@ def command(*words, cwd=None):
     return measure.seconds(lambda: subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd=cwd))
 
 
-def settled(deed):
-    """Time a deed; what it left to write is written before the next one starts."""
-    taken = measure.seconds(deed)
-    os.sync()
-    return taken
+def once(case):
+    """Return a case that runs in the first round only: for a peer that takes a minute and is far from its bound."""
+    figures = []
+
+    def first():
+        if not figures:
+            figures.append(case())
+        return figures[0]
+
+    return first
 
 
-def checksums(label, root, workers):
+def checksums(tree, root):
     """Time the digests of one folder whose files are all in the page cache."""
     names = [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
-    cases = {
-        "ours": lambda: measure.seconds(lambda: calculate_directory_checksum(root, workers, save_checksum=False)),
-        "peer": lambda: peers.run(PEER, "checksum", str(root), "", workers),
-    }
+
+    def ours(workers):
+        return lambda: measure.seconds(lambda: calculate_directory_checksum(root, workers, save_checksum=False))
+
+    cases = {name: ours(workers) for name, workers in WORKERS.items()}
+    cases["peer"] = tree.peer(lambda: peers.run(PEER, "checksum", str(root), "", tree.peer_workers))
     if shutil.which("xxhsum"):
-        cases["xxhsum"] = lambda: command("xxhsum", "-H2", *names, cwd=root)
+        cases["xxhsum -H2"] = lambda: command("xxhsum", "-H2", *names, cwd=root)
     else:
         print("xxhsum is not on this machine (Debian package xxhash): not compared")
     found = measure.interleaved(cases)
-    table = measure.Table(f"Folder checksum, {label}, {workers} thread(s)")
-    table.add("peer / ours", found["ours"], found["peer"], found["peer"] / found["ours"], 8, unit="s")
-    if "xxhsum" in found:
-        ratio = found["ours"] / found["xxhsum"]
-        table.add("ours / xxhsum -H2", found["ours"], found["xxhsum"], ratio, 1, unit="s", at_least=False)
+    table = measure.Table(f"Folder checksum, {tree.label}")
+    for name in WORKERS:
+        table.add(f"peer / ours, {name}", found[name], found["peer"], found["peer"] / found[name], 8, unit="s")
+    if "xxhsum -H2" in found:
+        compare(table, found, "one thread", "xxhsum -H2", 1)
     table.print()
     return table
 
 
-def transfers(label, root, workers):
-    """Time copies to the file system of the source, each to a new target."""
-    target = root.with_name("target")
+class Copies:
+    """Copies of one folder beside it, each timed, and their removals, timed by turns of ours and of rm."""
 
-    def fresh(deed):
+    def __init__(self, root):
+        self.root = root
+        self.target = root.with_name("target")
+        self.removals = {"ours": [], "rm -rf": []}
+        self.cases = 0
+
+    def timed(self, deed):
+        """Return a case that copies; it starts with nothing left to write, and leaves nothing."""
+        turns = itertools.count(self.cases)  # who removes: the other one in the next case, and in the next round
+        self.cases += 1
+
         def case():
-            shutil.rmtree(target, ignore_errors=True)
-            (root / "ax_checksum.txt").unlink(missing_ok=True)
+            (self.root / "ax_checksum.txt").unlink(missing_ok=True)
             os.sync()
-            return deed()
+            taken = deed()
+            os.sync()
+            self.remove(next(turns))
+            return taken
 
         return case
 
-    cases = {
-        "cp": fresh(lambda: command("cp", "-r", root, target)),
-        "ours": fresh(lambda: measure.seconds(lambda: transfer_directory(root, target, workers))),
-        "ours verified": fresh(
-            lambda: measure.seconds(lambda: transfer_directory(root, target, workers, verify_integrity=True))
-        ),
-        "peer verified": fresh(lambda: peers.run(PEER, "verified", str(root), str(target), workers)),
-    }
+    def remove(self, turn):
+        if turn % 2:
+            self.removals["ours"].append(measure.seconds(lambda: delete_directory(self.target)))
+        else:
+            self.removals["rm -rf"].append(command("rm", "-rf", self.target))
+
+    def ours(self, workers, **options):
+        return self.timed(
+            lambda: measure.seconds(lambda: transfer_directory(self.root, self.target, workers, **options))
+        )
+
+
+def transfers(tree, root):
+    """Time copies to the file system of the source, each to a new target, and their removal."""
+    copies = Copies(root)
+    cases = {"cp -r": copies.timed(lambda: command("cp", "-r", root, copies.target))}
+    for name, workers in WORKERS.items():
+        if workers in tree.workers:
+            cases[name] = copies.ours(workers)
+            cases[f"{name}, verified"] = copies.ours(workers, verify_integrity=True)
+    words = ("verified", str(root), str(copies.target), tree.peer_workers)
+    cases["peer, verified"] = tree.peer(copies.timed(lambda: peers.run(PEER, *words)))
     found = measure.interleaved(cases)
-    shutil.rmtree(target)
-    (root / "ax_checksum.txt").unlink(missing_ok=True)
-    table = measure.Table(f"Transfer, {label}, {workers} thread(s)")
-    for ours, theirs, bound in (
-        ("ours", "cp", 1.1),
-        ("ours verified", "cp", 1.6),
-        ("ours verified", "peer verified", 0.5),
-    ):
-        ratio = found[ours] / found[theirs]
-        table.add(f"{ours} / {theirs}", found[ours], found[theirs], ratio, bound, unit="s", at_least=False)
+    table = measure.Table(f"Transfer and removal, {tree.label}")
+    for name, workers in WORKERS.items():
+        if workers in tree.workers:
+            compare(table, found, name, "cp -r", 1.1)
+            compare(table, found, f"{name}, verified", "cp -r", 1.6)
+            compare(table, found, f"{name}, verified", "peer, verified", 0.5)
+    compare(table, {side: statistics.median(taken) for side, taken in copies.removals.items()}, "ours", "rm -rf", 1.3)
     table.print()
     return table
 
 
-def deletions(label, root):
-    """Time the removal of copies."""
-    target = root.with_name("target")
-
-    def fresh(deed):
-        def case():
-            subprocess.run(["cp", "-r", root, target], check=True)
-            os.sync()
-            return deed()
-
-        return case
-
-    found = measure.interleaved(
-        {
-            "ours": fresh(lambda: measure.seconds(lambda: delete_directory(target))),
-            "rm": fresh(lambda: command("rm", "-rf", target)),
-        }
-    )
-    table = measure.Table(f"Deletion, {label}")
-    table.add("ours / rm -rf", found["ours"], found["rm"], found["ours"] / found["rm"], 1.3, unit="s", at_least=False)
-    table.print()
-    return table
+def compare(table, found, ours, theirs, bound):
+    name = ours if ours == "ours" else f"ours, {ours}"
+    ratio = found[ours] / found[theirs]
+    table.add(f"{name} / {theirs}", found[ours], found[theirs], ratio, bound, unit="s", at_least=False)
 
 
-def main(disk=None, memory="/dev/shm"):
+@dataclass
+class Kind:
+    """One tree to measure on: how it is made and where, and with how many workers the peer is at its best there."""
+
+    label: str
+    make: Callable
+    place: str
+    workers: tuple
+    peer_workers: int
+    peer: Callable
+
+
+CPUS = max(WORKERS.values())
+KINDS = {
+    "disk": Kind("2,000 x 4 KiB and 3 x 256 MiB on the disk", mixed, tempfile.gettempdir(), (1,), 1, lambda case: case),
+    "memory": Kind("50,000 x 100 B in memory, the peer measured once", crowd, "/dev/shm", (1, CPUS), CPUS, once),
+}
+
+
+def main(*kinds):
     tables = []
-    for label, make, place in (
-        ("2,000 x 4 KiB and 3 x 256 MiB on the disk", mixed, disk or tempfile.gettempdir()),
-        ("50,000 x 100 B in memory", crowd, memory),
-    ):
-        with tempfile.TemporaryDirectory(dir=place) as folder:
-            root = make(Path(folder) / "source")
-            os.sync()
-            for workers in sorted({1, CPUS}):
-                tables.append(checksums(label, root, workers))
-                tables.append(transfers(label, root, workers))
-            tables.append(deletions(label, root))
+    for tree in map(KINDS.get, kinds or KINDS):
+        with tempfile.TemporaryDirectory(dir=tree.place) as folder:
+            root = tree.make(Path(folder) / "source")
+            tables += [checksums(tree, root), transfers(tree, root)]
     return tables
 
 

@@ -7,16 +7,17 @@ import random
 import signal
 import time
 
+import pytest
 import yaml
 
 from ataraxis_data_structures import ProcessingStatus, ProcessingTracker
 
 WORKERS = 4
-JOBS_EACH = 30
+PAGE = 4096  # up to here the file is rewritten in place as a whole, above one page of it
 FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def worker(path, log_path, ids, seed):
+def worker(path, log_path, ids, seed, lengths):
     """Change its own jobs for ever; every deed is noted before it begins and after it returned."""
     chance, tracker = random.Random(seed), ProcessingTracker(path)
     log = os.open(log_path, os.O_WRONLY | os.O_APPEND)
@@ -25,7 +26,7 @@ def worker(path, log_path, ids, seed):
         want = {
             "start": [ProcessingStatus.RUNNING, f"worker {number}", None],
             "complete": [ProcessingStatus.SUCCEEDED, None, None],
-            "fail": [ProcessingStatus.FAILED, None, f"it's {number}:\n" + "x" * chance.choice([0, 20, 300, 2_000])],
+            "fail": [ProcessingStatus.FAILED, None, f"it's {number}:\n" + "x" * chance.choice(lengths)],
             "reset": [ProcessingStatus.SCHEDULED, None, None],
         }[deed]
         os.write(log, (json.dumps(["try", job_id, deed, want]) + "\n").encode())
@@ -70,17 +71,20 @@ class Ledger:
             self.states[job_id] = got
 
 
-def test_a_kill_at_any_moment_loses_no_acknowledged_change(tmp_path, rounds):
+@pytest.mark.parametrize(
+    ("jobs_each", "lengths"), [(30, [0, 20, 300, 2_000]), (2, [0, 20, 90])], ids=["many pages", "within one page"]
+)
+def test_a_kill_at_any_moment_loses_no_acknowledged_change(tmp_path, rounds, jobs_each, lengths):
     kills, chance = rounds(1_000, 40), random.Random(7)
     path = tmp_path / "t.yaml"
     tracker = ProcessingTracker(path)
-    ids = tracker.initialize_jobs([("process", f"session_{i}") for i in range(WORKERS * JOBS_EACH)])
-    shares = [ids[n * JOBS_EACH : (n + 1) * JOBS_EACH] for n in range(WORKERS)]
+    ids = tracker.initialize_jobs([("process", f"session_{i}") for i in range(WORKERS * jobs_each)])
+    shares = [ids[n * jobs_each : (n + 1) * jobs_each] for n in range(WORKERS)]
     ledgers = [Ledger(tmp_path / f"log{n}", share) for n, share in enumerate(shares)]
     context = multiprocessing.get_context("fork")
 
     def begin(number, seed):
-        process = context.Process(target=worker, args=(path, ledgers[number].path, shares[number], seed))
+        process = context.Process(target=worker, args=(path, ledgers[number].path, shares[number], seed, lengths))
         process.start()
         return process
 
@@ -92,7 +96,9 @@ def test_a_kill_at_any_moment_loses_no_acknowledged_change(tmp_path, rounds):
         workers[number].join()
         workers[number].close()
         with tracker._locked():  # within 10 s, or Timeout: the lock is not stuck
-            jobs = yaml.load(path.read_bytes(), FAST)["jobs"]
+            data = path.read_bytes()
+        assert (len(data) > PAGE) == (jobs_each > 2)
+        jobs = yaml.load(data, FAST)["jobs"]
         assert list(jobs) == ids
         ledgers[number].settle(jobs)
         workers[number] = begin(number, WORKERS + kill)

@@ -18,6 +18,9 @@ _SOURCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TARGET = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _FICLONE = 0x40049409
 _RANGE_BYTES = 32 << 20
+# The kernel takes cache pages as large as a write, and large ones from memory that nobody has touched lately: 256 MiB
+# cost 0.08 s in writes of 64 KiB and 0.3 s in writes of 1 MiB here.
+_WRITE_BYTES = 64 << 10
 _NOT_HERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM, errno.EBADF}
 _ZEROS = np.zeros(PIECE_BYTES, dtype=np.uint8)
 
@@ -216,7 +219,7 @@ def _read(fd: int, offset: int, buffer: np.ndarray[tuple[int], np.dtype[np.uint8
 def _write(fd: int, offset: int, piece: memoryview) -> None:
     done = 0
     while done < len(piece):
-        done += os.pwrite(fd, piece[done:], offset + done)
+        done += os.pwrite(fd, piece[done : done + _WRITE_BYTES], offset + done)
 
 
 def _holds(fd: int, offset: int, piece: memoryview) -> bool:
