@@ -1,6 +1,7 @@
 """What watching costs the watched: CPU time for a message with and without `axds log top`; and what an import costs."""
 
-import json
+import contextlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -11,54 +12,96 @@ import measure
 
 from ataraxis_data_structures import DataLogger
 
-RATE, SECONDS = 200_000, 3.0
+RATE, SECONDS, ROUNDS = 200_000, 2.5, 11
 
-# Puts at the rate in bursts of a millisecond; prints messages and CPU seconds.
+# Puts at the rate in bursts of a millisecond until its stdin is closed.
 PRODUCER = """
-import json, sys, time
+import sys, time, threading
 import numpy as np
 from ataraxis_data_structures import LogPackage
 from ataraxis_data_structures.memory.channel import LogQueue
-queue, rate, seconds = LogQueue.attach(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-source, data = np.uint8(1), np.zeros(64, np.uint8)
-stamp, count = np.uint64(1), 0
-begun, spent = time.monotonic(), time.process_time()
-while (now := time.monotonic()) < begun + seconds:
-    due = int((now - begun) * rate)
+queue, rate, ended = LogQueue.attach(sys.argv[1]), int(sys.argv[2]), threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+source, stamp, data = np.uint8(1), np.uint64(1), np.zeros(64, np.uint8)
+begun, count = time.monotonic(), 0
+while not ended.is_set():
+    due = int((time.monotonic() - begun) * rate)
     for _ in range(due - count):
         queue.put(LogPackage(source, stamp, data))
     count = due
     time.sleep(0.001)
-print(json.dumps([count, time.process_time() - spent]))
 """
 
 
-def cpu_s(pid):
-    """Return the CPU seconds of all threads of a process."""
+def cpu_ns(pid):
+    """Return the CPU nanoseconds of all threads of a process."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
 
 
-def cpu_ns_per_message(*, watched):
-    """Return the CPU time that producer and logger process spend on a message."""
-    with tempfile.TemporaryDirectory() as folder:
-        logger = DataLogger(Path(folder), "bench-top", storage="journal")
-        logger.start()
-        top = None
-        if watched:
-            words = [sys.executable, "-m", "ataraxis_data_structures.cli", "log", "top", "bench-top"]
-            top = subprocess.Popen(words, stdout=subprocess.PIPE)
-            top.stdout.readline()
-        before = cpu_s(logger.statistics.pid)
-        words = [sys.executable, "-c", PRODUCER, logger.input_queue.name, str(RATE), str(SECONDS)]
-        done = subprocess.run(words, capture_output=True, check=True)
-        count, spent = json.loads(done.stdout)
-        spent += cpu_s(logger.statistics.pid) - before
-        if top is not None:
-            top.terminate()
-            top.communicate()
-        logger.stop()
-    return spent / count * 1e9
+@contextlib.contextmanager
+def running_rig():
+    """Run a logger and a producer; yield a callable that tells messages accepted and the CPU time spent so far."""
+    with tempfile.TemporaryDirectory() as folder, DataLogger(Path(folder), "bench-top", storage="journal") as logger:
+        words = [sys.executable, "-c", PRODUCER, logger.input_queue.name, str(RATE)]
+        with subprocess.Popen(words, stdin=subprocess.PIPE) as producer:
+            pids = [producer.pid, logger.statistics.pid]
+            while 1 not in logger.statistics.sources:
+                time.sleep(0.01)
+            yield lambda: (logger.statistics.sources[1].accepted, sum(map(cpu_ns, pids)))
+            producer.stdin.close()
+
+
+@contextlib.contextmanager
+def top():
+    """Follow the logger as somebody at a terminal does."""
+    words = [sys.executable, "-m", "ataraxis_data_structures.cli", "log", "top", "bench-top"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as watching:
+        watching.stdout.readline()
+        yield
+        watching.terminate()
+
+
+def ns_per_message(spent, watcher):
+    """Return the CPU time that producer and logger process spend on a message, and messages a second."""
+    with watcher():
+        time.sleep(0.1)
+        before, begun = spent(), time.monotonic()
+        time.sleep(SECONDS)
+        after, elapsed_s = spent(), time.monotonic() - begun
+    count = after[0] - before[0]
+    return (after[1] - before[1]) / count, count / elapsed_s
+
+
+def paired():
+    """Return, by case, the figures of each round; all cases watch the same two processes, in turns."""
+    cases = {"watched": top, "alone": contextlib.nullcontext, "alone again": contextlib.nullcontext}
+    found = {name: [] for name in cases}
+    with running_rig() as spent:
+        ns_per_message(spent, contextlib.nullcontext)  # warm
+        for turn in range(ROUNDS):
+            names = list(cases)[turn % 3 :] + list(cases)[: turn % 3]  # each case follows each other one
+            for name in names:
+                found[name].append(ns_per_message(spent, cases[name]))
+    return found
+
+
+def watching_table():
+    """Measure what `axds log top` costs, beside the noise: the same comparison with nobody in both."""
+    found = paired()
+    cost = {name: [figure for figure, _ in figures] for name, figures in found.items()}
+    rate = statistics.median(rate for figures in found.values() for _, rate in figures)
+    table = measure.Table(f"axds log top on {rate:,.0f} messages a second (theirs: nobody watches)")
+    for what, ours, theirs in (("CPU for a message", "watched", "alone"), ("noise", "alone again", "alone")):
+        ratio = statistics.median(a / b for a, b in zip(cost[ours], cost[theirs], strict=True))
+        a, b = statistics.median(cost[ours]), statistics.median(cost[theirs])
+        table.add(what, a, b, ratio, 1.05, unit="ns", at_least=False)
+    table.print()
+    spread = ", ".join(
+        f"{name} {min(values):.0f} to {max(values):.0f} ns" for name, values in cost.items()
+    )
+    sys.stdout.write(f"single runs: {spread}\n\n")
+    return table
 
 
 def import_ms(code):
@@ -68,18 +111,9 @@ def import_ms(code):
     return (time.perf_counter() - begun) * 1000
 
 
-def main():
-    watching = measure.Table(f"axds log top on {RATE:,} messages a second (theirs: nobody watches)")
-    found = measure.interleaved(
-        {
-            "watched": lambda: cpu_ns_per_message(watched=True),
-            "alone": lambda: cpu_ns_per_message(watched=False),
-        }
-    )
-    ratio = found["watched"] / found["alone"]
-    watching.add("CPU for a message", found["watched"], found["alone"], ratio, 1.05, unit="ns", at_least=False)
-    watching.print()
-    importing = measure.Table("import ataraxis_data_structures (theirs: numpy alone)")
+def import_table():
+    """Measure an import beyond numpy's own."""
+    table = measure.Table("import ataraxis_data_structures (theirs: numpy alone)")
     found = measure.interleaved(
         {
             "ours": lambda: import_ms("import numpy, ataraxis_data_structures"),
@@ -88,9 +122,13 @@ def main():
         rounds=15,
     )
     beyond = found["ours"] - found["numpy"]
-    importing.add("beyond numpy, as ms", found["ours"], found["numpy"], beyond, 80, unit="ms", at_least=False)
-    importing.print()
-    return [watching, importing]
+    table.add("beyond numpy, as ms", found["ours"], found["numpy"], beyond, 80, unit="ms", at_least=False)
+    table.print()
+    return table
+
+
+def main():
+    return [watching_table(), import_table()]
 
 
 if __name__ == "__main__":

@@ -71,6 +71,11 @@ def logger_statistics(name: str) -> LoggerStatistics:
 
     FileNotFoundError if there is none, ValueError if several directories have one.
     """
+    return statistics_of(queue_of_logger(name))
+
+
+def queue_of_logger(name: str) -> LogQueue:
+    """Open the queue of the logger with this instance name; raises as `logger_statistics` does."""
     found = {}
     for segment_name in segment.list_segments():
         directory = _log_directory(segment_name)
@@ -80,7 +85,7 @@ def logger_statistics(name: str) -> LoggerStatistics:
         raise FileNotFoundError(f"expected a logger called {name!r} on this machine, got none")
     if len(found) > 1:
         raise ValueError(f"expected one logger called {name!r}, got {sorted(map(str, found.values()))}")
-    return statistics_of(LogQueue.attach(next(iter(found))))
+    return LogQueue.attach(next(iter(found)))
 
 
 def statistics_of(queue: LogQueue) -> LoggerStatistics:

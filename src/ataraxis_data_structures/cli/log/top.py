@@ -15,7 +15,9 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from ...logs.statistics import LoggerStatistics, logger_statistics
+from ...logs.statistics import LoggerStatistics, queue_of_logger, statistics_of
+from ...memory import door
+from ...memory.channel import LogQueue
 from ..render import add_json, human_bytes, human_seconds, print_json, table_lines
 
 _HOME, _CLEAR_BELOW, _CLEAR_LINE = "\x1b[H", "\x1b[J", "\x1b[K"
@@ -33,26 +35,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table again and again."""
     live = not arguments.json and sys.stdout.isatty()
-    before, looked_s = logger_statistics(arguments.name), time.monotonic()
+    queue = queue_of_logger(arguments.name)  # mapped once: a look reads words and opens nothing
     if live:
         sys.stdout.write(_HIDE)
     try:
-        return _watch(arguments, before, looked_s, live=live)
+        return _watch(arguments, queue, live=live)
     finally:
         if live:
             sys.stdout.write(_SHOW)
 
 
-def _watch(arguments: argparse.Namespace, before: LoggerStatistics, looked_s: float, *, live: bool) -> int:
-    looks = 0
+def _watch(arguments: argparse.Namespace, queue: LogQueue, *, live: bool) -> int:
+    before, looked_s, looks = statistics_of(queue), time.monotonic(), 0
     while True:
         time.sleep(max(arguments.every, 0.05))
-        try:
-            now = logger_statistics(arguments.name)
-        except FileNotFoundError:
+        if not (door.FOLDER / queue.name).exists():
             print("the logger has ended")
             return 0
-        now_s = time.monotonic()
+        now, now_s = statistics_of(queue), time.monotonic()
         document = _document(before, now, now_s - looked_s)
         before, looked_s, looks = now, now_s, looks + 1
         if arguments.json:
