@@ -28,9 +28,40 @@ tempfile.tempdir = os.environ["TMPDIR"] = _temporary.name
 
 
 @pytest.fixture
-def rounds():
+def rounds(record_property):
     """Return the rounds of a stress loop: all of them under AXDS_STRESS=full, else the short form."""
-    return lambda full, short: full if FULL else short
+
+    def chosen(full, short):
+        count = full if FULL else short
+        record_property("rounds", count)
+        return count
+
+    return chosen
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the fault and race tests, which `tox -e stress` runs at full length."""
+    for item in items:
+        if "rounds" in item.fixturenames or "stress" in item.path.parts:
+            item.add_marker("fault")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what each stress loop did, and what it said last."""
+    if not FULL:
+        return
+    terminalreporter.section("what the fault loops did")
+    total, reports = 0, [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    for report in sorted(reports, key=lambda report: report.nodeid):
+        counts = [value for name, value in report.user_properties if name == "rounds"]
+        if report.when != "call" or not counts:
+            continue
+        total += counts[0]
+        what = f"{report.outcome:<7}{counts[0]:>10,} rounds {report.duration:>7.1f} s  "
+        terminalreporter.write_line(what + report.nodeid.removeprefix("tests/"))
+        for line in report.capstdout.strip().splitlines()[-1:]:
+            terminalreporter.write_line(" " * len(what) + line[:160])
+    terminalreporter.write_line(f"{total:,} rounds in all")
 
 
 @pytest.fixture(scope="session", autouse=True)

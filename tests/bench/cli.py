@@ -97,9 +97,7 @@ def watching_table():
         a, b = statistics.median(cost[ours]), statistics.median(cost[theirs])
         table.add(what, a, b, ratio, 1.05, unit="ns", at_least=False)
     table.print()
-    spread = ", ".join(
-        f"{name} {min(values):.0f} to {max(values):.0f} ns" for name, values in cost.items()
-    )
+    spread = ", ".join(f"{name} {min(values):.0f} to {max(values):.0f} ns" for name, values in cost.items())
     sys.stdout.write(f"single runs: {spread}\n\n")
     return table
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+HEAD = "| what | ours | theirs | unit | ratio | asked | held |\n|---|--:|--:|---|--:|--:|---|\n"
+
 
 def seconds(deed):
     """Return how long one call of `deed` takes."""
@@ -47,14 +49,16 @@ class Table:
         held = ratio >= bound if at_least else ratio <= bound
         self.lines.append((what, ours, theirs, unit, ratio, f"{'>=' if at_least else '<='} {bound:g}", held))
 
-    def markdown(self):
-        """Return the table as Markdown."""
-        head = "| what | ours | theirs | unit | ratio | asked | held |\n|---|--:|--:|---|--:|--:|---|\n"
-        rows = [
+    def rows(self):
+        """Return the lines as rows of a Markdown table."""
+        return [
             f"| {what} | {ours:,.4g} | {theirs:,.4g} | {unit} | {ratio:,.3g} | {bound} | {'yes' if held else 'NO'} |"
             for what, ours, theirs, unit, ratio, bound, held in self.lines
         ]
-        return f"### {self.title}\n\n{head}" + "\n".join(rows) + "\n"
+
+    def markdown(self):
+        """Return the table as Markdown."""
+        return f"### {self.title}\n\n{HEAD}" + "\n".join(self.rows()) + "\n"
 
     def print(self):
         """Print the table and the machine."""
