@@ -530,3 +530,8 @@ def test_no_warning_comes_from_a_clean_session(tmp_path):
 
 def logger_files(folder):
     return (path.name for path in (folder / "test_data_log").iterdir())
+
+
+def test_the_program_of_a_logger_process_starts_without_numpy():
+    """What it imports is most of what start() waits for."""
+    assert run("import sys; import ataraxis_data_structures.logs.writer; print('numpy' in sys.modules)") == "False\n"

@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import signal
 import time
+from array import array
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def _count_and_die(name):
 
 def test_what_the_consumer_notes_is_seen_by_others(queue):
     with LogDrain.attach(queue.name) as drain:
-        drain.sources[3] = (2, 1, 16, 0)
+        drain.sources[12:16] = memoryview(array("Q", [2, 1, 16, 0]))
         in_child(_expect_noted, queue.name, os.getpid())
 
 

@@ -11,6 +11,7 @@ GAP: Final = 8
 CHECKPOINT: Final = 16
 FOOTER: Final = 32
 ROW: list[tuple[str, str]]
+ROW_FORMAT: Final = "<3Q2I2B6x"
 
 def span(length: int) -> int: ...
 def pack(

@@ -21,6 +21,7 @@ ROW = [
     ("offset", "<u8"), ("time", "<u8"), ("seq", "<u8"), ("length", "<u4"), ("claim", "<u4"),
     ("source", "u1"), ("flags", "u1"), ("unused", "V6"),
 ]
+ROW_FORMAT = "<3Q2I2B6x"  # the same for struct
 
 
 def span(uint32_t length) -> int:

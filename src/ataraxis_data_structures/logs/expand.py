@@ -21,7 +21,7 @@ from .._core import disk, frame, npy
 from . import layout
 from .layout import Words
 
-_ROW = struct.Struct("<3Q2I2B6x")
+_ROW = struct.Struct(frame.ROW_FORMAT)
 _STAMP = struct.Struct("<BQ")
 _NAME_CHOSEN = 1
 _MARK = frame.CHECKPOINT | frame.FOOTER

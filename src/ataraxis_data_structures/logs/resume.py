@@ -2,9 +2,8 @@
 
 import mmap
 import os
+import struct
 from pathlib import Path
-
-import numpy as np
 
 from .._core import frame
 from .._core.tally import Tally
@@ -12,7 +11,7 @@ from ..memory.drain import LogDrain
 from . import layout
 from .layout import Words
 
-_ROW = np.dtype(frame.ROW)
+_ROW = struct.Struct(frame.ROW_FORMAT)
 
 
 def journals_of(directory: Path, queue_id: int | None = None) -> list[Path]:
@@ -60,12 +59,10 @@ def _release(drain: LogDrain, view: mmap.mmap, words: memoryview, size: int) -> 
     scanner = frame.Scanner(view, header.salt, start=start)
     end, last = start, dict[int, int]()
     while found := scanner.next(65536):
-        rows = np.frombuffer(found, _ROW)
-        end = int(rows[-1]["offset"]) + frame.span(int(rows[-1]["length"]))
-        for claim in np.unique(rows["claim"]).tolist():
-            last[claim] = int(rows["seq"][rows["claim"] == claim].max())
+        for offset, _, seq, length, claim, *_ in _ROW.iter_unpack(found):
+            end, last[claim] = offset + frame.span(length), seq
     if words[Words.COUNTED] <= start and end > start and not scanner.damaged:
-        Tally().add(view[start:end], drain.sources.reshape(-1))
+        Tally().add(view[start:end], drain.sources)
     if end < size:  # whole records are never behind a torn one: each append ends before the next begins
         words[Words.END_CHECK] = end ^ 0xFFFF_FFFF_FFFF_FFFF
         words[Words.END] = end

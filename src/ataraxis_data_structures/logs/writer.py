@@ -12,7 +12,6 @@ from typing import Any
 
 from ..errors import QueueBusyError
 from ..memory import process
-from ..memory.channel import LogQueue
 from ..memory.drain import LogDrain
 from ..memory.owner import own_identity
 from . import layout
@@ -20,8 +19,8 @@ from .append import Appender
 from .background import Expander
 from .notes import REPORT, Ended, Note
 from .pointer import DirectoryLock
-from .recover import is_for_files, salvage_dead
 from .resume import journals_of, next_number, release_written
+from .salvage import is_for_files, salvage_dead
 from .sync import Syncer
 
 _TURN_BYTES = 1 << 18
@@ -49,7 +48,7 @@ class Writer:
         )
         self._drain = LogDrain.attach(settings["queue"])
         self._notes = self._drain.hub.notes
-        self._words = memoryview(self._drain.sources).cast("B").cast("Q")
+        self._words = self._drain.sources
         self._terminated = False
         self._failure: OSError | None = None
         self._flush_left: dict[int, int] | None = None
@@ -251,6 +250,8 @@ class Writer:
             self._lock.erase()
         self._notes[Note.ENDED] = Ended.DONE if done else Ended.UNFINISHED
         if self._orphaned:
+            from ..memory.channel import LogQueue  # noqa: PLC0415 it brings numpy, half of the time that a start takes
+
             LogQueue.attach(self._settings["queue"]).discard()
         return 0
 

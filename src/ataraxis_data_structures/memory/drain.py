@@ -4,19 +4,18 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from typing import Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Self
 
 from .._core import frame
 from .._core.lane import HUB_BYTES, Hub, monotonic_ns
-from .._core.record import LogPackage
 from ..errors import QueueBusyError, SegmentError
 from . import process
 from .lane import Lane, Lanes, find_lanes, lane_name
 from .owner import is_alive, own_identity, pid_of
 from .segment import Kind, Segment
+
+if TYPE_CHECKING:  # it brings numpy, which costs a logger process half of its start
+    from .._core.record import LogPackage
 
 _BUSY_MESSAGES = 16  # a round with as many has producers that would pay for a wake again and again
 _NAP_S = 0.0002
@@ -42,8 +41,8 @@ class LogDrain:
         self._round_messages = 0
         self._seated = False
         memory = memoryview(bytearray(8192)) if hub is None else hub.sources
-        self.sources: NDArray[np.uint64] = np.frombuffer(memory, dtype=np.uint64).reshape(256, 4)
-        """By source: messages written, synced, bytes written, dropped. The consumer keeps it, statistics show it."""
+        self.sources: memoryview = memory.cast("Q")
+        """For each source four words that the consumer keeps: messages written, synced, bytes written, dropped."""
 
     @classmethod
     def attach(cls, name: str, *, patience_s: float = _PATIENCE_S) -> Self:
@@ -168,7 +167,7 @@ class LogDrain:
         """Tell whether any process that has a lane still runs."""
         return any(lane.owner_alive() for lane in self.lanes())
 
-    def pop(self) -> LogPackage | None:
+    def pop(self) -> "LogPackage | None":
         """Take the next whole message out of the queue, or None if there is none."""
         for lane in self.lanes():
             found = _pop(lane)
@@ -256,7 +255,11 @@ def leave_seat(hub: Hub, name: str) -> None:
         _seats.notify_all()
 
 
-def _pop(lane: Lane) -> LogPackage | None:
+def _pop(lane: Lane) -> "LogPackage | None":
+    import numpy as np  # noqa: PLC0415 see above
+
+    from .._core.record import LogPackage  # noqa: PLC0415 see above
+
     parts: list[bytes] = []
     while span := lane.span(0):  # one record
         row = lane.rows(span)

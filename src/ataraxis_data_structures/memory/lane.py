@@ -1,10 +1,8 @@
 """The consumer's end of one producer's lane, and which lanes a queue has."""
 
 import json
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+import struct
+from typing import TYPE_CHECKING, Any
 
 from .._core import frame
 from .._core.lane import Hub, Reader
@@ -13,7 +11,11 @@ from . import segment
 from .owner import Watch, is_alive, own_identity, pid_of
 from .segment import Kind, Segment
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _LOOK_BYTES = 1 << 20
+_ROW = struct.Struct(frame.ROW_FORMAT)
 
 
 class Lane(Reader):
@@ -74,24 +76,28 @@ class Lane(Reader):
         """Release the records up to `seq` of this claim, which are on the disk already; return how many."""
         released = 0
         while span := self.span(_LOOK_BYTES):
-            rows = self.rows(span)
-            done = int(np.count_nonzero(rows["seq"] <= seq))
+            done, end = 0, 0
+            for offset, _, number, length, *_ in _ROW.iter_unpack(self._rows(span)):
+                if number > seq:
+                    break
+                done, end = done + 1, offset + frame.span(length)
             if done == 0:
                 break
-            last = rows[done - 1]
-            self.release(int(last["offset"]) + frame.span(int(last["length"])))
+            self.release(end)
             released += done
         return released
 
-    def rows(self, span: memoryview) -> NDArray[Any]:
+    def rows(self, span: memoryview) -> "NDArray[Any]":
         """Return the records of a span as an array of frame.ROW; those whose check fails are left out."""
-        return np.frombuffer(frame.Scanner(span, self.salt).next(len(span) // frame.RECORD_BYTES), dtype=frame.ROW)
+        import numpy as np  # noqa: PLC0415 a logger process starts without it
+
+        return np.frombuffer(self._rows(span), dtype=frame.ROW)
 
     def gaps_left(self) -> dict[int, int]:
         """Return, by source, the dropped messages that no GAP record tells of; the owner may still write one."""
-        tables = np.frombuffer(self.tally, dtype=np.uint64).reshape(4, 256)
-        left = tables[2] - tables[3]
-        return {int(source): int(left[source]) for source in np.flatnonzero(left)}
+        tables = self.tally.cast("Q")
+        left = ((source, tables[512 + source] - tables[768 + source]) for source in range(256))
+        return {source: count for source, count in left if count}
 
     def retire(self) -> None:
         """Add what was counted here to the queue's totals and remove the segment.
@@ -112,6 +118,9 @@ class Lane(Reader):
         if self._hub is not None:
             self._hub.forget(self.claim)
         self.close()
+
+    def _rows(self, span: memoryview) -> bytes:
+        return frame.Scanner(span, self.salt).next(len(span) // frame.RECORD_BYTES)
 
     def close(self) -> None:
         """Leave the lane as it is; spans that are still held stay valid."""

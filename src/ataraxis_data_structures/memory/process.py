@@ -1,7 +1,6 @@
 """What tells one process from another: start time, boot, pid namespace."""
 
 from pathlib import Path
-from uuid import UUID
 
 _ZOMBIE = ("Z", "X")
 
@@ -22,7 +21,7 @@ def start_time(pid: int) -> int:
 def boot_id() -> bytes:
     """Return the 16 bytes by which the kernel names this boot; zeros where it names none."""
     try:
-        return UUID(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()).bytes
+        return bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").replace("-", ""))
     except OSError:
         return bytes(16)
 
