@@ -52,7 +52,9 @@ static void fail(const char *what) {
 }
 
 static void take(axds_lock *lock) {
+    static _Thread_local unsigned turn;
     int got = axds_lock_try(lock, portable);
+    if (got == EBUSY) got = axds_lock_wait_briefly(lock, portable, turn++ % 16 == 0);
     while (got == EBUSY || got == ETIMEDOUT) got = axds_lock_wait(lock, portable, 20000000, axds_now_ns());
     if (got) fail("the lock could not be taken");
 }

@@ -26,7 +26,10 @@
 #endif
 #endif
 
-#define AXDS_NAPS_FOR_NS 200000u      /* most locks are held for less */
+#define AXDS_CROWDED_NS 10000u        /* two collisions of one process within it: others take the lock again and again */
+#define AXDS_ASIDE_NS 50000u
+#define AXDS_ASIDE_TIMES 4
+#define AXDS_SPINS 20                 /* about a microsecond */
 #define AXDS_HUNGRY_AFTER_NS 2000000u /* a waiter that was passed over for so long is let through */
 #define AXDS_HUNGRY_FOR_NS 20000000u  /* but it may have died or been stopped since it asked */
 
@@ -194,6 +197,31 @@ static inline int axds_lock_sleep(axds_lock *lock, int portable, uint64_t slice_
     return axds_lock_grab(lock, portable);
 }
 
+static inline void axds_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Before the sleep in the mutex, whose price is a system call at each release: 0, or as `axds_lock_try`.
+ *
+ * A lock is mostly free again in a moment. But in a crowd, cores that hand its cache line to and fro get less done
+ * than one alone, so whoever collides there leaves the others to it for a while. */
+static inline int axds_lock_wait_briefly(axds_lock *lock, int portable, int crowded) {
+    int got = EBUSY;
+    for (int turn = 0; got == EBUSY && crowded && turn < AXDS_ASIDE_TIMES; turn++) {
+        axds_nap(AXDS_ASIDE_NS);
+        got = axds_lock_try(lock, portable);
+    }
+    for (int turn = 0; got == EBUSY && turn < AXDS_SPINS; turn++) {
+        axds_pause();
+        if (!(axds_peek64(&lock->generation) & 1)) got = axds_lock_try(lock, portable);
+    }
+    return got;
+}
+
 /* Waits for at most about `slice_ns` (below a second): 0, ETIMEDOUT, EDEADLK, or what can't be mended. */
 static inline int axds_lock_wait(axds_lock *lock, int portable, uint64_t slice_ns, uint64_t waiting_since) {
     uint64_t mine = 0, now = axds_now_ns(), end = now + slice_ns;
@@ -206,11 +234,6 @@ static inline int axds_lock_wait(axds_lock *lock, int portable, uint64_t slice_n
         if (now - waiting_since > AXDS_HUNGRY_AFTER_NS) {
             mine = now + AXDS_HUNGRY_FOR_NS;
             __atomic_store_n(&lock->hungry_until, mine, __ATOMIC_RELAXED);
-        }
-        if (now - waiting_since < AXDS_NAPS_FOR_NS) { /* a sleeper in the mutex costs its holder a system call for each release */
-            axds_nap(20000);
-            got = axds_lock_grab(lock, portable);
-            continue;
         }
         got = axds_lock_sleep(lock, portable, end - now < 1000000 ? end - now : 1000000);
     }

@@ -2,6 +2,7 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef extern from "lock.h" nogil:
+    const uint64_t AXDS_CROWDED_NS
     ctypedef struct axds_lock:
         uint64_t generation
         uint64_t owner
@@ -24,6 +25,7 @@ cdef extern from "lock.h" nogil:
     void axds_wake(axds_lock *lock)
     int axds_lock_seize(axds_lock *lock, uint64_t dead)
     int axds_lock_try(axds_lock *lock, int portable)
+    int axds_lock_wait_briefly(axds_lock *lock, int portable, bint crowded)
     int axds_lock_wait(axds_lock *lock, int portable, uint64_t slice_ns, uint64_t waiting_since)
     int axds_lock_release(axds_lock *lock, int portable)
     uint64_t axds_version_wait(axds_lock *lock, int portable, uint64_t seen, uint64_t slice_ns)
@@ -39,6 +41,7 @@ cdef class Lock:
     cdef int portable
     cdef Py_buffer _buffer
     cdef object _is_alive
+    cdef uint64_t _collided_ns
 
     cdef int acquire(self, double timeout_s) except -1
     cdef int release(self) except -1

@@ -97,6 +97,11 @@ cdef class Lock:
 
     cdef int _wait(self, int got, double timeout_s) except -1:
         cdef uint64_t now = axds_now_ns(), since = now, deadline = deadline_after(timeout_s)
+        cdef bint crowded = now - self._collided_ns < AXDS_CROWDED_NS
+        self._collided_ns = now
+        if got == EBUSY and timeout_s != 0:
+            with nogil:
+                got = axds_lock_wait_briefly(self.words, self.portable, crowded)
         while got == EBUSY or got == ETIMEDOUT:
             if now >= deadline:
                 raise TimeoutError(f"expected the lock within {timeout_s:g} s, got none: somebody else holds it")
