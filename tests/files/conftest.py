@@ -2,12 +2,24 @@
 
 import os
 import socket
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 NOBODY = 65534
+MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def tmp_path(request, tmp_path):
+    """Return a folder in memory, where a sync waits for no other process's writes; on the disk for tests marked so."""
+    if request.node.get_closest_marker("disk") or not MEMORY.is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="test-files-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ def source(tmp_path, plant):
     return root
 
 
+@pytest.mark.disk
 @pytest.mark.parametrize("threads", [1, 0, 3])
 @pytest.mark.parametrize("options", KINDS, ids=str)
 def test_contents_empty_folders_modes_and_times_are_kept(tmp_path, source, options, threads):
@@ -100,6 +101,7 @@ def test_an_empty_source_is_transferred_with_verification(tmp_path):
     assert os.listdir(tmp_path / "t") == ["ax_checksum.txt"]
 
 
+@pytest.mark.disk
 @pytest.mark.parametrize("options", KINDS, ids=str)
 def test_a_source_is_removed_once_its_copy_was_read_back(tmp_path, source, options):
     want = {name: value for name, value in listing(source).items() if name != "ax_checksum.txt"}
@@ -150,6 +152,7 @@ def test_a_linked_destination_is_the_folder_it_leads_to(tmp_path, source):
     assert listing(tmp_path / "real") == listing(source)
 
 
+@pytest.mark.disk
 def test_a_second_call_writes_only_what_is_missing_or_differs(tmp_path, source):
     target = tmp_path / "t"
     transfer_directory(source, target)
@@ -261,6 +264,7 @@ def test_links_are_kept_on_request(tmp_path, source, options):
     assert source.exists() != options.get("remove_source", False)
 
 
+@pytest.mark.disk
 @pytest.mark.parametrize("options", KINDS, ids=str)
 def test_holes_stay_holes(tmp_path, source, options):
     size = 64 << 20
@@ -312,6 +316,7 @@ def test_a_user_without_privileges_keeps_folders_that_nobody_may_write_to(tmp_pa
     assert {name: value[1] for name, value in got.items()} == {"locked": 0o555, "locked/f": 0o444, "locked/g": 0o644}
 
 
+@pytest.mark.disk
 @pytest.mark.parametrize("size", [100_000, 200_000_000])
 def test_a_file_that_changes_while_it_is_copied_is_never_published_torn(tmp_path, plant, size):
     source = plant(tmp_path / "source", {"log": b"x" * size})
@@ -390,11 +395,20 @@ ssize_t pwrite(int fd, const void *data, size_t size, off_t at) { return pwrite6
 """
 
 
+@pytest.fixture(scope="module")
+def flipping(tmp_path_factory):
+    """Return a library that flips a bit of whatever is written with NEEDLE in it."""
+    folder = tmp_path_factory.mktemp("flip")
+    (folder / "flip.c").write_text(FLIP)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", folder / "flip.so", folder / "flip.c", "-ldl"], check=True)
+    return folder / "flip.so"
+
+
 @pytest.mark.parametrize("size", [500, 3_000_000])
 @pytest.mark.parametrize("options", ["verify_integrity=True", "remove_source=True"])
-def test_one_bit_flipped_on_its_way_to_the_target_is_found_and_the_file_is_named(tmp_path, source, size, options):
-    (tmp_path / "flip.c").write_text(FLIP)
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", tmp_path / "flip.so", tmp_path / "flip.c", "-ldl"], check=True)
+def test_one_bit_flipped_on_its_way_to_the_target_is_found_and_the_file_is_named(
+    tmp_path, source, flipping, size, options
+):
     (source / "many/victim").write_bytes(b"NEEDLE" + os.urandom(size))
     code = (
         "import sys; from pathlib import Path\n"
@@ -403,7 +417,7 @@ def test_one_bit_flipped_on_its_way_to_the_target_is_found_and_the_file_is_named
         "except IntegrityError as error: print(error.paths)"
     )
     command = [sys.executable, "-c", code, source, tmp_path / "t"]
-    environment = os.environ | {"LD_PRELOAD": str(tmp_path / "flip.so")}
+    environment = os.environ | {"LD_PRELOAD": str(flipping)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "('many/victim',)"
     assert not (tmp_path / "t").exists()

@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, autotestdict=False
 """Many small files at once: read into one buffer, copied or unlinked without the interpreter between two calls.
 
-Opening files is the rooms' work; it is done here, relative to a descriptor of theirs, because a small file costs 3 us
-this way and 12 us from Python, most of it spent holding the interpreter's lock.
+Opening files is the rooms' work; it is done here, relative to a descriptor of theirs, because reading a small file costs
+4.2 us this way, 5.3 us by os.open and os.readv and 9.6 us by open(), and because a whole batch gives the interpreter's
+lock away once.
 """
 
 from cpython.bytes cimport PyBytes_AsString
