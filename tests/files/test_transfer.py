@@ -13,6 +13,7 @@ from ataraxis_data_structures import (
     IntegrityError,
     calculate_directory_checksum,
     compare_directories,
+    delete_directory,
     transfer_directory,
 )
 
@@ -290,6 +291,24 @@ def test_hard_links_become_files_of_their_own(tmp_path, source):
     transfer_directory(source, tmp_path / "t", verify_integrity=True)
     assert (tmp_path / "t/twin").stat().st_nlink == 1
     assert listing(tmp_path / "t") == listing(source)
+
+
+def test_a_path_longer_than_the_kernel_takes_is_an_error_and_the_source_is_kept(tmp_path):
+    (tmp_path / "s").mkdir()
+    fd = os.open(tmp_path / "s", os.O_RDONLY)
+    for _ in range(45):
+        os.mkdir("d" * 100, dir_fd=fd)
+        deeper = os.open("d" * 100, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = deeper
+    os.close(os.open("leaf", os.O_WRONLY | os.O_CREAT, dir_fd=fd))
+    with pytest.raises(OSError, match="too long: 'ddd"):
+        transfer_directory(tmp_path / "s", tmp_path / "t", verify_integrity=True, remove_source=True)
+    assert not (tmp_path / "t").exists()
+    assert os.stat("leaf", dir_fd=fd)
+    os.close(fd)
+    for folder in os.listdir(tmp_path):
+        delete_directory(tmp_path / folder)
 
 
 @pytest.mark.parametrize("size", [1000, 5_000_000])
