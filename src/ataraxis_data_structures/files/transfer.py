@@ -39,10 +39,11 @@ def transfer_directory(
     rename, so an interrupted one is never taken for a whole one; the next call goes on with what is there. Files that
     the destination holds already are replaced one by one; others there stay, unless `reset_dirty_destination`.
 
-    With `verify_integrity` the source's `ax_checksum.txt` is checked or made, and everything is read back from the
-    target before it is published. `remove_source` always reads back, after a sync and from the disk itself, removes
-    nothing that changed meanwhile, and first renames the source to `.NAME.removed`. `durable` syncs before the
-    publication. `num_threads` below 1 means all CPUs. Links are kept with `symlinks`, else refused.
+    With `verify_integrity` the source's `ax_checksum.txt` is checked or made, and everything is read back before it is
+    published: from the kernel's cache of the target, or, with `durable`, from the disk itself after a sync. Without
+    `durable` a power cut soon after the call may cost the copy or files of it. `remove_source` always syncs, reads
+    back from the disk, removes nothing that changed meanwhile, and first renames the source to `.NAME.removed`.
+    `num_threads` below 1 means all CPUs. Links are kept with `symlinks`, else refused.
 
     A destination like `s3://bucket/folder` is reached through fsspec (the extra `remote`) with `storage_options`, and
     is read back the same way. Such a place has no renames: the object `.axds.partial` stands in it until all is
@@ -276,6 +277,8 @@ def _already_there(options: _Options, root: int, destination: Path, tree: Tree, 
             if _looks(ours) == _looks(theirs):
                 alike[name] = ours
         names = list(alike)
+        if options.synced:
+            _sync(target, names)  # an earlier call may have left them in the cache only
         with options.meter("compare", root, names * 2) as meter:
             ours_digests, their_digests = (digest_files(fd, names, options.threads, meter) for fd in (root, target))
     return {
