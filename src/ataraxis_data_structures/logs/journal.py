@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from .._core import frame
 from . import layout
 from .layout import Header, Totals, Words
+from .pages import WINDOW_BYTES, forget_pages
 
 ROW = np.dtype(frame.ROW)
+
+_FIRST_ROWS = 64  # until it is known how large they are
 
 
 class Journal:
@@ -53,8 +56,13 @@ class Journal:
             return
         first = min(layout.HEADER_BYTES if start is None else start, self.stop)
         scanner = frame.Scanner(self.buffer, self.salt, start=first, stop=self.stop)
-        while found := scanner.next(max_rows):
-            yield np.frombuffer(found, ROW)
+        count = _FIRST_ROWS
+        while found := scanner.next(min(count, max_rows)):
+            rows = np.frombuffer(found, ROW)
+            yield rows
+            count = max(_FIRST_ROWS, WINDOW_BYTES * len(rows) // (scanner.position - first))
+            first = scanner.position
+            forget_pages([self.buffer])
         if start is None:
             self._damaged = scanner.damaged
 
@@ -95,8 +103,7 @@ class Journal:
 
 def open_journals(directory: Path) -> list[Journal]:
     """Return the journals of a log directory in the order in which they were written."""
-    paths = [path for path in Path(directory).iterdir() if layout.parse_name(path) and path.is_file()]
-    journals = [Journal(path) for path in paths]
+    journals = [Journal(path) for path in layout.list_journals(Path(directory))]
     # A clock may jump between two journals of a queue, so their number rules; the queue's first start orders queues.
     born: dict[int, int] = {}
     for header in (journal.header for journal in journals if journal.readable):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .._core import members, npy
 from .journal import Journal, open_journals
 from .messages import MessageScan
-from .plan import MEMBER, Part, forget_pages
+from .plan import MEMBER, Part
 
 
 @dataclass
@@ -76,7 +76,6 @@ def read_journals(directory: Path) -> Journals:
         rows["origin"] = np.where(batch["parts"] == 1, members.FROM_JOURNAL, members.FROM_ELSEWHERE)
         for source in np.unique(rows["source"]).tolist():
             blocks.setdefault(source, []).append(rows[rows["source"] == source])
-        forget_pages([journal.buffer for journal in opened])
     found = Journals(opened, scan)
     for source in list(blocks):
         merged = np.concatenate(blocks.pop(source))

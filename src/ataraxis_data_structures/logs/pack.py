@@ -10,13 +10,13 @@ import numpy as np
 
 from .._core import crc, members
 from ..errors import ArchiveError
-from .plan import Plan, forget_pages
+from .pages import WINDOW_BYTES, forget_pages
+from .plan import Plan
 from .progress import Progress
 
 _BLOCK_BYTES = 4 * 2**20
 _MEMBERS_AT_ONCE = 8192  # between two looks at signals and the progress bar
 _ENTRIES_AT_ONCE = 65536
-_FORGET_BYTES = 32 * 2**20  # of mapped sources that count as this process's memory
 
 
 class Written(NamedTuple):
@@ -72,7 +72,7 @@ def _blocks(plan: Plan, folder: int) -> Iterator[tuple[Any, int]]:
     view = memoryview(room)
     start = packed = 0
     while start < len(plan.rows):
-        if packed > _FORGET_BYTES:
+        if packed > WINDOW_BYTES:
             forget_pages(plan.volumes)
             packed = 0
         stop, used, why, error = packer.pack(start, min(start + _MEMBERS_AT_ONCE, len(plan.rows)), room)

@@ -1,7 +1,6 @@
 """What one archive will hold: the members of all that goes into it, in order, each under a name of its own."""
 
-import mmap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,11 +92,3 @@ def _tell_apart(source: int, rows: NDArray[Any], names: dict[int, str]) -> None:
             rows[index]["repeat"] = repeat
             if name:  # two files can't have one name, so this one meets its like in the archive
                 names[index] = f"{source:03d}_{int(times[index]):020d}_{repeat}.npy"
-
-
-def forget_pages(buffers: Sequence[Any]) -> None:
-    """Take the pages of mapped files out of this process's memory; they stay in the page cache."""
-    for buffer in buffers:
-        mapped = buffer.base if isinstance(buffer, np.ndarray) else getattr(buffer, "obj", None)
-        if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise") and len(mapped):
-            mapped.madvise(mmap.MADV_DONTNEED)
