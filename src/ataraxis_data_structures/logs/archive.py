@@ -20,7 +20,7 @@ from .merge import archive_part, find_known, refuse_two_sessions
 from .pack import compare, write_archive
 from .plan import Part, Plan, make_plan
 from .progress import Progress, progress_bar
-from .recover import recover_log_directory
+from .recover import finish_log_directory
 from .workers import resolve_workers
 
 
@@ -57,7 +57,7 @@ def assemble_log_archives(
     options = _Options(remove_sources, memory_mapping, verify_integrity)
     if not Path(log_directory).is_dir():
         return
-    recover_log_directory(Path(log_directory))
+    finish_log_directory(Path(log_directory))
     with locked_folder(Path(log_directory)) as folder:
         finish(folder, Path(log_directory))
         _assemble(Path(log_directory), folder, options, resolve_workers(max_workers), verbose=verbose)

@@ -19,9 +19,9 @@ import stat
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,9 @@ MARKER = ".axds-assembly"
 
 _HEAD = b"axds assembly 1\n"
 _TEMPORARY = re.compile(r"\.\d+_log\.npz\.tmp|\.axds-assembly\.tmp", re.ASCII)
+_SOURCE = b"source "
 _NAMES_AT_ONCE = 65536
+_BLOCK_BYTES = 2**20
 # A disk that discards what is freed makes each removal wait for it; waits of several threads overlap (10 times faster).
 _REMOVERS = 8
 
@@ -45,12 +47,6 @@ class Aside(NamedTuple):
 
     written: Written
     name: str
-
-
-class _Marked(NamedTuple):
-    archives: list[Aside]
-    sources: list[str]
-    aside: list[str]
 
 
 @contextmanager
@@ -84,22 +80,21 @@ def finish(folder: int, path: Path, *, resumed: bool = True) -> None:
     """
     with suppress(FileNotFoundError):
         with open(os.open(MARKER, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder), "rb") as file:  # noqa: PTH123
-            marked = _read_marker(file.read())
-            written_ns = os.fstat(file.fileno()).st_mtime_ns
-        for archive in marked.archives:
-            _put_in_place(folder, archive)
-        os.fsync(folder)
-        if resumed:
-            _remove_left_over(folder, path, marked, written_ns)
-        else:
-            _remove(folder, marked.sources)
-        for name in marked.aside:
+            archives, damaged = _read_marker(file)
+            for archive in archives:
+                _put_in_place(folder, archive)
+            os.fsync(folder)
+            if resumed:
+                _remove_left_over(folder, path, archives, file)
+            else:
+                _remove(folder, file)
+        for name in damaged:
             with suppress(FileNotFoundError):
                 os.rename(name, f"{name}.damaged", src_dir_fd=folder, dst_dir_fd=folder)
         os.unlink(MARKER, dir_fd=folder)
         os.fsync(folder)
     for name in os.listdir(folder):
-        if _TEMPORARY.fullmatch(name):
+        if name.startswith(".") and _TEMPORARY.fullmatch(name):
             os.unlink(name, dir_fd=folder)
 
 
@@ -138,21 +133,37 @@ def _blocks(lines: list[str], sources: Iterable[str]) -> Iterator[bytes]:
         yield "".join(f"source {name}\n" for name in some).encode()
 
 
-def _read_marker(text: bytes) -> _Marked:
-    body, _, end = text.rpartition(b"end ")
-    if not text.startswith(_HEAD) or end != b"%d\n" % crc.crc32c(body):
+def _read_marker(file: BinaryIO) -> tuple[list[Aside], list[str]]:
+    """Check a marker; return its archives and the names to put aside, `file` standing before the sources."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - len(b"end 4294967295\n")))
+    _, word, number = file.read().rpartition(b"end ")
+    left, check = size - len(word) - len(number), 0
+    file.seek(0)
+    while block := file.read(min(left, _BLOCK_BYTES)):
+        check, left = crc.crc32c(block, check), left - len(block)
+    file.seek(0)
+    if file.readline() != _HEAD or not word or number != b"%d\n" % check:
         raise ArchiveError(f"{MARKER} is damaged: compare archives and sources by hand, then remove it")
-    marked = _Marked([], [], [])
-    for line in body.decode().split("\n")[1:-1]:
-        kind, _, rest = line.partition(" ")
-        if kind == "source":
-            marked.sources.append(rest)
-        elif kind == "aside":
-            marked.aside.append(rest)
-        else:
+    archives, aside = [], []
+    while True:
+        start = file.tell()
+        kind, _, rest = file.readline().decode().removesuffix("\n").partition(" ")
+        if kind == "archive":
             temporary, name, *numbers = rest.split(" ")
-            marked.archives.append(Aside(Written(temporary, *map(int, numbers)), name))
-    return marked
+            archives.append(Aside(Written(temporary, *map(int, numbers)), name))
+        elif kind == "aside":
+            aside.append(rest)
+        else:
+            file.seek(start)
+            return archives, aside
+
+
+def _listed(file: BinaryIO) -> Iterator[list[str]]:
+    """Yield the names of the sources that follow in a marker, some at a time."""
+    names = (line[len(_SOURCE) : -1].decode() for line in file if line.startswith(_SOURCE))
+    while some := list(islice(names, _NAMES_AT_ONCE)):
+        yield some
 
 
 def _put_in_place(folder: int, archive: Aside) -> None:
@@ -178,16 +189,16 @@ def _is_written(folder: int, name: str, written: Written) -> bool:
             return False
         file.seek(written.directory_start)
         check = 0
-        while block := file.read(2**20):
+        while block := file.read(_BLOCK_BYTES):
             check = crc.crc32c(block, check)
     return check == written.directory_crc
 
 
-def _remove(folder: int, sources: list[str]) -> None:
+def _remove(folder: int, marker: BinaryIO) -> None:
     """Remove sources that may be gone already."""
     with ThreadPoolExecutor(_REMOVERS) as executor:
-        for start in range(0, len(sources), _NAMES_AT_ONCE):
-            rows, others = members.of_files(sources[start : start + _NAMES_AT_ONCE])
+        for names in _listed(marker):
+            rows, others = members.of_files(names)
             count = len(rows) // MEMBER.itemsize
             edges = [count * part // _REMOVERS for part in range(_REMOVERS + 1)]
             for removal in [executor.submit(_remove_members, folder, rows, *part) for part in pairwise(edges)]:
@@ -205,14 +216,15 @@ def _remove_members(folder: int, rows: bytearray, first: int, last: int) -> None
         raise OSError(error, os.strerror(error), name)
 
 
-def _remove_left_over(folder: int, path: Path, marked: _Marked, written_ns: int) -> None:
+def _remove_left_over(folder: int, path: Path, archives: list[Aside], marker: BinaryIO) -> None:
     """Remove those of the listed sources that are still the ones that were listed."""
-    archives = {archive.name.partition("_")[0]: Contents(path / archive.name) for archive in marked.archives}
-    for name in marked.sources:
+    written_ns = os.fstat(marker.fileno()).st_mtime_ns
+    contents = {archive.name.partition("_")[0]: Contents(path / archive.name) for archive in archives}
+    for name in chain.from_iterable(_listed(marker)):
         with suppress(FileNotFoundError):
             if os.stat(name, dir_fd=folder).st_mtime_ns > written_ns:
                 continue
-            if name.endswith(".npy") and not _holds(archives, folder, name):
+            if name.endswith(".npy") and not _holds(contents, folder, name):
                 continue
             os.unlink(name, dir_fd=folder)
 

@@ -45,6 +45,15 @@ def recover_log_directory(directory: Path, *, patience_s: float = 60.0) -> Recov
 
     QueueBusyError while a logger works in the directory; one whose owner died is waited for.
     """
+    return _recover(directory, patience_s, counted=True)
+
+
+def finish_log_directory(directory: Path) -> None:
+    """Recover a log directory without counting what it has, which reads all its journals."""
+    _recover(directory, 60.0, counted=False)
+
+
+def _recover(directory: Path, patience_s: float, *, counted: bool) -> Recovery:
     directory = Path(directory).resolve()
     if not directory.is_dir():
         raise FileNotFoundError(f"expected a log directory at {directory}, got none")
@@ -53,7 +62,7 @@ def recover_log_directory(directory: Path, *, patience_s: float = 60.0) -> Recov
         return Recovery()
     with DirectoryLock(directory, patience_s=patience_s) as lock:
         salvaged = salvage_dead(directory)
-        account = scan_journals(directory)
+        account = scan_journals(directory) if counted else Account()
         expanded = _expand_all(directory)
         lock.erase()
     return Recovery(

@@ -16,7 +16,7 @@ _ROW = struct.Struct(frame.ROW_FORMAT)
 
 def journals_of(directory: Path, queue_id: int | None = None) -> list[Path]:
     """Return the journals in a directory, of one queue or of all, by queue and number."""
-    found = [(parsed, path) for path in directory.iterdir() if (parsed := layout.parse_name(path)) and path.is_file()]
+    found = [(parsed, path) for path in layout.list_journals(directory) if (parsed := layout.parse_name(path))]
     return [path for (owner, _), path in sorted(found) if queue_id in (None, owner)]
 
 
