@@ -1,7 +1,6 @@
 """Assembly: what a log directory becomes."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,8 @@ from hypothesis import strategies as st
 
 import log_files
 from ataraxis_data_structures import ArchiveError, LogArchiveReader, assemble_log_archives
-from ataraxis_data_structures._core import npy
+from ataraxis_data_structures._core import frame, npy
+from ataraxis_data_structures.logs import layout
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "log_archives.json").read_text())
 
@@ -274,12 +274,9 @@ def test_progress_is_shown_on_request_only(folder, capfd):
 
 
 def test_more_than_65535_messages_fit_an_archive_that_numpy_opens(folder):
-    descriptor = os.open(folder, os.O_RDONLY)
-    for time in range(66_000):
-        fd = os.open(npy.file_name(9, time), os.O_WRONLY | os.O_CREAT, dir_fd=descriptor)
-        os.write(fd, npy.message(9, time, b"z"))
-        os.close(fd)
-    os.close(descriptor)
+    header = layout.Header(0xFEED, 0, 7, layout.JOURNAL, log_files.ONSET, bytes(16))
+    records = [frame.pack(7, b"z", source=9, time=time, seq=time, claim=1) for time in range(66_000)]
+    (folder / header.name).write_bytes(header.pack() + b"".join(records))
     assemble_log_archives(folder)
     with np.load(folder / "9_log.npz") as entries:
         assert len(entries.files) == 66_000
