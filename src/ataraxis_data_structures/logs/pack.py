@@ -4,6 +4,8 @@ import bisect
 import os
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,21 +34,33 @@ def write_archive(plan: Plan, folder: int, temporary: str, progress: Progress) -
     """Write a plan's archive into an open folder, under a name where nothing stands yet, and sync it."""
     fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
     try:
-        size = 0
-        for block, count in _blocks(plan, folder):
-            _write_all(fd, block)
-            size += len(block)
-            progress(count)
-        start, check = size, 0
-        for block in _directory(plan, size):
-            _write_all(fd, block)
-            size += len(block)
-            check = crc.crc32c(block, check)
-        os.fsync(fd)
-        _read_back(fd, plan)
+        with ThreadPoolExecutor(1) as disk:  # it writes a block while the next one is packed
+            size = _write_members(fd, _blocks(plan, folder), disk, progress)
+            start, check = size, 0
+            for block in _directory(plan, size):
+                _write_all(fd, block)
+                size += len(block)
+                check = crc.crc32c(block, check)
+            synced = disk.submit(os.fsync, fd)
+            _read_back(fd, plan)
+            synced.result()
         return Written(temporary, size, start, check)
     finally:
         os.close(fd)
+
+
+def _write_members(fd: int, blocks: Iterator[tuple[Any, int]], disk: Executor, progress: Progress) -> int:
+    size = 0
+    written: Future[None] | None = None
+    for block, count in blocks:
+        if written:
+            written.result()
+        written = disk.submit(_write_all, fd, block)
+        size += len(block)
+        progress(count)
+    if written:
+        written.result()
+    return size
 
 
 def compare(plan: Plan, folder: int, temporary: str) -> None:
@@ -65,20 +79,23 @@ def compare(plan: Plan, folder: int, temporary: str) -> None:
 
 
 def _blocks(plan: Plan, folder: int) -> Iterator[tuple[Any, int]]:
-    """Yield the members of a plan as bytes to append, and how many each block completes; completes the rows."""
+    """Yield the members of a plan as bytes to append, and how many each block completes; completes the rows.
+
+    A block is good until the second one behind it is asked for.
+    """
     rows = plan.rows.view(np.uint8).reshape(-1)
     packer = members.Packer(folder, plan.volumes, rows)
-    room = bytearray(_BLOCK_BYTES)
-    view = memoryview(room)
+    rooms = cycle([bytearray(_BLOCK_BYTES), bytearray(_BLOCK_BYTES)])
     start = packed = 0
     while start < len(plan.rows):
         if packed > WINDOW_BYTES:
             forget_pages(plan.volumes)
             packed = 0
+        room = next(rooms)
         stop, used, why, error = packer.pack(start, min(start + _MEMBERS_AT_ONCE, len(plan.rows)), room)
         packed += used
         if used:
-            yield view[:used], stop - start
+            yield memoryview(room)[:used], stop - start
         start = stop
         if why == members.ELSEWHERE or (why == members.FULL and not used):
             yield from _single(plan, start)

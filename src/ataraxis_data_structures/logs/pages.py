@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-WINDOW_BYTES = 32 * 2**20
+WINDOW_BYTES = 96 * 2**20
 """How much of mapped files is looked at before it is forgotten."""
 
 
