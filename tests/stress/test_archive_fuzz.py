@@ -1,8 +1,11 @@
 """Mutated archives and journals: the right messages, or an ArchiveError; never a crash, a hang, or much memory."""
 
+import itertools
 import random
 import resource
+import struct
 import time
+import tracemalloc
 
 import log_files
 from ataraxis_data_structures import ArchiveError, LogArchiveReader
@@ -79,7 +82,46 @@ def test_a_mutated_archive_gives_the_right_messages_or_an_archive_error(tmp_path
     assert not unnamed
     assert longest < 5
     assert grown_since(before) < MEMORY_LIMIT_KIB
-    print(f"{count} archives, {errors} errors, longest {longest:.3f} s, seed {seed}")
+    memory_mib = grown_since(before) / 1024
+    print(f"{count} archives, {errors} errors, longest {longest:.3f} s, {memory_mib:.0f} MiB more, seed {seed}")
+
+
+def with_wide_end(data):
+    """Return an archive whose directory is found through the records that stand behind large ones."""
+    end = data.rindex(b"PK\5\6")
+    count, _, size, offset = struct.unpack_from("<HHII", data, end + 8)
+    wide = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, offset)
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, end, 1)
+    narrow = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    return data[:end] + wide + locator + narrow
+
+
+def test_no_number_in_a_small_archive_costs_much_memory(tmp_path, rounds):
+    entries = {log_files.name_of(1, at): (1, at, payload) for at, payload in MESSAGES[:2]}
+    plain = log_files.archive(tmp_path / "1_log.npz", entries)
+    packed = log_files.archive(tmp_path / "2_log.npz", entries, compressed=True)
+    bad = tmp_path / "bad_log.npz"
+    count = highest = errors = 0
+    tracemalloc.start()
+    for data in (plain.read_bytes(), packed.read_bytes(), with_wide_end(plain.read_bytes())):
+        bad.write_bytes(data)
+        want = read(bad, 0)
+        assert len(want) == 2
+        for width, byte in itertools.product((2, 4, 8), TELLING):
+            for at in range(0, len(data) - width, rounds(1, 7)):
+                bad.write_bytes(data[:at] + bytes([byte] * width) + data[at + width :])
+                tracemalloc.reset_peak()
+                try:
+                    got = read(bad, 0)
+                except ArchiveError:
+                    errors += 1
+                else:
+                    assert got == want, (width, byte, at)
+                highest = max(highest, tracemalloc.get_traced_memory()[1])
+                count += 1
+    tracemalloc.stop()
+    print(f"{count} archives, {errors} errors, at most {highest / 2**20:.1f} MiB")
+    assert highest < 8 * 2**20
 
 
 def test_a_mutated_journal_gives_messages_that_were_put(tmp_path, rounds):
@@ -102,4 +144,4 @@ def test_a_mutated_journal_gives_messages_that_were_put(tmp_path, rounds):
         assert set(got) <= put, f"seed {seed}, round {number}"
         assert len(got) == len(set(got)), f"seed {seed}, round {number}"
     assert grown_since(before) < MEMORY_LIMIT_KIB
-    print(f"{count} journals, seed {seed}")
+    print(f"{count} journals, {grown_since(before) / 1024:.0f} MiB more, seed {seed}")
