@@ -1,3 +1,4 @@
+import random
 import zlib
 
 from hypothesis import given
@@ -25,3 +26,19 @@ def test_crc32c_equals_its_bitwise_twin(data, seed):
 @given(st.binary(max_size=100), st.binary(max_size=100))
 def test_seeds_chain(head, tail):
     assert crc.crc32c(tail, crc.crc32c(head)) == crc.crc32c(head + tail)
+
+
+@given(st.integers(3000, 20_000), st.integers(1, 1000), st.integers(0, 2**32 - 1), st.integers(0, 7))
+def test_long_buffers_have_the_check_of_their_short_pieces(size, piece, seed, start):
+    """Long ones go by several legs at a time; the twin vouches for short ones."""
+    data = memoryview(random.Random(size).randbytes(start + size))[start:]
+    want = seed
+    for at in range(0, size, piece):
+        want = crc.crc32c(data[at : at + piece], want)
+    assert crc.crc32c(data, seed) == want
+
+
+def test_crc32c_of_long_buffers_equals_its_bitwise_twin():
+    for size in (3071, 3072, 3073, 6144, 12289):
+        data = random.Random(size).randbytes(size)
+        assert crc.crc32c(data, size) == oracles.crc32c(data, size)

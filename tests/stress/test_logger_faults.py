@@ -119,9 +119,19 @@ def hold(logger, **settings):
     logger._session._settings.update(settings)
 
 
-def put_some(queue, source, count, size=50):
-    for i in range(count):
+def put_some(queue, source, count, size=50, first=0):
+    for i in range(first, first + count):
         queue.put(package(bytes([i % 256]) * (i % size), source=source, time=i))
+
+
+def put_while_taken(queue, source, count):
+    """Put `count` messages, or those that are taken before the logger is given up; return how many."""
+    for i in range(count):
+        try:
+            put_some(queue, source, 1, first=i)
+        except ChildProcessError:
+            return i
+    return count
 
 
 def some(source, count, size=50):
@@ -157,17 +167,20 @@ def test_a_full_disk_is_waited_for(tmp_path, fault, storage):
         assert read_log(logger.output_directory) == some(1, 300)
 
 
-def test_one_write_error_moves_the_log_to_a_new_journal(tmp_path, fault):
+def test_a_write_error_moves_the_log_to_a_new_journal(tmp_path, fault):
     with logger_in(tmp_path, storage="journal") as logger:
         logger.start()
         put_some(logger.input_queue, 1, 100)
         logger.flush(30)
-        fault("pwrite", errno.EIO, 2)
-        put_some(logger.input_queue, 2, 100)
-        wait_for(lambda: logger.statistics.sources[2].written == 100)
+        fault("pwrite", errno.EIO, 3)
+        for i in range(20):
+            put_some(logger.input_queue, 2, 1, first=i)
+            wait_for(lambda i=i: logger.statistics.sources[2].written == i + 1)
         fault("pwrite", 0)
         logger.stop()
-        assert read_log(logger.output_directory) == some(1, 100) + some(2, 100)
+        assert logger.statistics.restarts == 0
+        assert len(list(logger.output_directory.glob("journal-*"))) > 5
+        assert read_log(logger.output_directory) == some(1, 100) + some(2, 20)
 
 
 def test_a_broken_disk_is_given_up_with_an_error_and_the_lanes_keep_what_they_hold(tmp_path, fault):
@@ -193,7 +206,8 @@ def test_a_failed_sync_stops_the_logger_and_is_told(tmp_path, fault, sync):
     with logger_in(tmp_path, storage="journal", sync=sync) as logger:
         logger.start()
         fault("sync", errno.EIO)
-        put_some(logger.input_queue, 1, 100)
+        accepted = put_while_taken(logger.input_queue, 1, 100)  # with batches a put may meet the end itself
+        assert accepted
         with pytest.raises(OSError, match="Input/output error"):
             logger.flush(30)
         wait_for(lambda: not logger.alive)
@@ -204,7 +218,7 @@ def test_a_failed_sync_stops_the_logger_and_is_told(tmp_path, fault, sync):
         fault("sync", 0)
         logger.start()
         logger.stop()
-        assert read_log(logger.output_directory) == some(1, 100)
+        assert read_log(logger.output_directory) == some(1, accepted)
 
 
 def test_journals_rotate_and_a_rotation_that_fails_lets_the_old_one_go_on(tmp_path, fault):
@@ -303,3 +317,39 @@ def test_a_small_disk_that_fills_and_is_freed_again(tmp_path, storage):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([*command, disk, storage], check=True, capture_output=True, env=environment, text=True)
     assert done.stdout.strip() == "0"
+
+
+WITHOUT_PERMISSION = """
+    import sys
+    from pathlib import Path
+    import numpy as np
+    from ataraxis_data_structures import DataLogger, LogPackage
+    folder = Path(sys.argv[1])
+    logger = DataLogger(folder / "open", "test")
+    for turn in range(2):
+        logger.input_queue.put(LogPackage(np.uint8(1), np.uint64(turn), np.zeros(9, np.uint8)))
+        try:
+            logger.start()
+        except PermissionError:
+            print("start", logger.alive)
+    (folder / "open" / "test_data_log").chmod(0o755)
+    logger.start()
+    logger.stop()
+    try:
+        DataLogger(folder / "shut", "test")
+    except PermissionError:
+        print("init")
+"""
+
+
+def test_a_directory_without_write_permission_is_an_error_at_once_and_logged_into_once_it_has_it(tmp_path):
+    """In a user namespace of its own a process of root's obeys the mode of a folder, too."""
+    made = tmp_path / "open" / "test_data_log"
+    made.mkdir(parents=True, mode=0o555)
+    (tmp_path / "shut").mkdir(mode=0o555)
+    command = ["unshare", "--user", sys.executable, "-c", textwrap.dedent(WITHOUT_PERMISSION), tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    (tmp_path / "shut").chmod(0o755)
+    assert (done.stdout, done.stderr, done.returncode) == ("start False\nstart False\ninit\n", "", 0)
+    assert sorted(read_files(made)) == [(1, 0, bytes(9)), (1, 1, bytes(9))]
+    assert leftovers(made) == []

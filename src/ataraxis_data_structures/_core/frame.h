@@ -55,6 +55,24 @@ static inline void axds_record_seal(axds_record *header, uint32_t salt) {
     header->check = axds_record_check(header, payload, salt);
 }
 
+#define AXDS_STRIDE 12288u /* of a copy that is checked while it is in the nearest cache; legs of crc.h fill it */
+
+/* Copies the payload behind a header whose fields are in place, and completes the record. */
+static inline void axds_record_fill(axds_record *header, const unsigned char *payload, uint32_t salt) {
+    unsigned char *to = (unsigned char *)(header + 1);
+    uint32_t length = header->length, done = 0, check;
+    header->mark = AXDS_MARK;
+    check = axds_crc32c(salt, (const unsigned char *)header + 4, AXDS_RECORD_BYTES - 4);
+    while (done < length) {
+        uint32_t step = length - done < AXDS_STRIDE ? length - done : AXDS_STRIDE;
+        memcpy(to + done, payload + done, step);
+        check = axds_crc32c(check, to + done, step);
+        done += step;
+    }
+    memset(to + length, 0, (size_t)(axds_record_span(length) - AXDS_RECORD_BYTES - length));
+    header->check = check;
+}
+
 /* Whether a whole, unharmed record starts at `bytes`, of which `size` may be read; `header` receives its copy. */
 static inline int axds_record_valid(const unsigned char *bytes, uint64_t size, uint32_t salt, axds_record *header) {
     if (size < AXDS_RECORD_BYTES) return 0;

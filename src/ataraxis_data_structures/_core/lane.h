@@ -174,9 +174,7 @@ static inline void axds_append(axds_writer *writer, uint8_t source, uint64_t tim
     record->source = source;
     record->flags = flags;
     AXDS_STEP("header");
-    if (length) memcpy(record + 1, payload, length);
-    AXDS_STEP("payload");
-    axds_record_seal(record, writer->salt);
+    axds_record_fill(record, (const unsigned char *)payload, writer->salt);
     AXDS_STEP("seal");
     writer->tail += axds_record_span(length);
 }

@@ -57,6 +57,7 @@ class Writer:
         self._closing_since_s = 0.0
         self._orphaned = False
         self._stuck_since_s = 0.0
+        self._is_moved = False
         self._rotate_at = 0
         release_written(self._drain, self.directory, settings["queue_id"])
         self._syncer = Syncer(
@@ -119,7 +120,7 @@ class Writer:
             except OSError as error:
                 self._endure(error)
             else:
-                self._stuck_since_s = 0.0
+                self._stuck_since_s, self._is_moved = 0.0, False
                 return
 
     def _endure(self, error: OSError) -> None:
@@ -132,8 +133,9 @@ class Writer:
                 raise error
             time.sleep(_AGAIN_S)
             return
-        if now_s - self._stuck_since_s > _AGAIN_S:  # the new one can't be written either
+        if self._is_moved:  # the new one can't be written either
             raise error
+        self._is_moved = True
         old = self._journal
         self._journal = self._open_journal(None)
         old.abandon()
