@@ -26,7 +26,7 @@ _ZEROS = np.zeros(PIECE_BYTES, dtype=np.uint8)
 
 
 class Copied(NamedTuple):
-    """What was read: H(name + contents), empty if not asked for, and how to see that the file is still the same."""
+    """What was read: H(name + contents), and how to see that the file is still the same."""
 
     digest: bytes
     inode: int
@@ -41,7 +41,9 @@ class Copied(NamedTuple):
 def copy_files(
     source: int, target: int, names: Sequence[str], threads: int, meter: Meter, *, hashed: bool
 ) -> dict[str, Copied]:
-    """Copy files whose folders exist; what lies at the target already is read, and only what differs is written.
+    """Copy files whose folders exist, and return what was read of each if it is hashed.
+
+    What lies at the target already is read, and only what differs is written.
 
     Raises:
         RuntimeError: A file changed while it was copied, or is no regular file any more.
@@ -53,8 +55,8 @@ def copy_files(
         found.update(copied)
         left += rest
     work_left = partial(_copy_large, source, target, meter, hashed)
-    found.update(zip(left, in_threads(work_left, left, threads, meter), strict=True))
-    return found
+    copies = dict(zip(left, in_threads(work_left, left, threads, meter), strict=True))
+    return found | copies if hashed else {}
 
 
 def _copy_small(
@@ -64,7 +66,7 @@ def _copy_small(
     hashed: bool,  # noqa: FBT001 - bound by partial
     names: Sequence[str],
 ) -> tuple[dict[str, Copied], list[str]]:
-    """Return what was copied, and the names of files that are large or exist at the target."""
+    """Return what was read, if hashed, and the names of files that are large or exist at the target."""
     found: dict[str, Copied] = {}
     left: list[str] = []
     encoded = [os.fsencode(name) for name in names]
@@ -80,7 +82,8 @@ def _copy_small(
             if start < 0:
                 left.append(name)
                 continue
-            found[name] = Copied(xxh3_128_digest(view[start:end]) if hashed else b"", *mark)
+            if hashed:
+                found[name] = Copied(xxh3_128_digest(view[start:end]), *mark)
             size += end - start - len(key)
         meter.add(size)
         done += handled
