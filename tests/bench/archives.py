@@ -130,6 +130,7 @@ def assembly(table, work, label, count, size):
 
     def once_more():
         (journal / "1_log.npz").unlink(missing_ok=True)
+        os.sync()
         return ours(journal, remove=False)
 
     rates |= measure.interleaved(
@@ -162,6 +163,7 @@ def write_in_c(work, size):
         source.write_text(C_WRITE)
         subprocess.run(["gcc", "-O2", "-o", program, source], check=True)
     (work / "written").unlink(missing_ok=True)
+    os.sync()  # or the next sync pays for this removal
     done = subprocess.run([program, work / "written", str(size)], check=True, capture_output=True, text=True)
     return float(done.stdout)
 

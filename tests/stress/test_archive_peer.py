@@ -95,6 +95,7 @@ def check_ours(folder, logs, want):
 def run_peer(work, logs):
     """Let the peer assemble logs and read our archives of them; return its archives' digests."""
     ours, theirs = work / "ours", work / "theirs"
+    work.mkdir(exist_ok=True)
     save(ours, logs)
     save(theirs, logs)
     assemble_log_archives(ours)
