@@ -33,7 +33,7 @@ def test_a_plan_that_no_machine_holds_is_status_1_with_advice(axds, tmp_path):
 
 
 def test_a_folder_that_is_not_there_or_not_writable_is_told(refused, tmp_path):
-    assert "nowhere: No such directory; check the path" in refused("doctor", tmp_path / "nowhere")
+    assert "nowhere: No such file or directory; check the path" in refused("doctor", tmp_path / "nowhere")
     tmp_path.chmod(0o500)
     assert "Permission denied" in refused("doctor", tmp_path, *PLAN, powerless=True)
     tmp_path.chmod(0o700)

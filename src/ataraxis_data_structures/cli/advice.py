@@ -1,6 +1,8 @@
 """Errors as one line that says what to do."""
 
 import errno
+import os
+from pathlib import Path
 
 _ADVICE = {
     errno.ENOENT: "check the path",
@@ -15,6 +17,11 @@ _ADVICE = {
     errno.EIO: "the disk itself fails: look at the kernel's log and copy what can be read",
     errno.EMFILE: "raise the limit of open files (`ulimit -n`) and run the command again",
 }
+
+
+def require_directory(path: Path) -> None:
+    """Raise the system's own error unless there is a folder that can be listed."""
+    os.scandir(path).close()
 
 
 def describe(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from .advice import require_directory
 from .checkup.clock import examine_clock
 from .checkup.disk import examine_disk
 from .checkup.finding import Finding
@@ -35,8 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings."""
     directory = arguments.directory
-    if not directory.is_dir():
-        raise FileNotFoundError(2, "No such directory", str(directory))
+    require_directory(directory)
     plan = Plan(
         arguments.sources, arguments.rate, arguments.payload, max(arguments.seconds, 0.5), arguments.storage, directory
     )

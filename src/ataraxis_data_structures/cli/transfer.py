@@ -10,14 +10,16 @@ Example:
 import argparse
 from pathlib import Path
 
+from ..files.remote import is_remote
 from ..files.transfer import transfer_directory
+from .advice import require_directory
 from .render import add_json, print_json, shows_progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("source", type=Path)
-    parser.add_argument("destination", type=Path)
+    parser.add_argument("destination", type=_place, help="a folder, or a URL such as s3://bucket/session_01")
     parser.add_argument("--verify", action="store_true", help="compare the copy's checksum with the source's")
     parser.add_argument("--remove-source", action="store_true", help="delete the source once the copy is verified")
     parser.add_argument(
@@ -29,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Copy the folder."""
+    require_directory(arguments.source)
     verify = arguments.verify or arguments.remove_source
     transfer_directory(
         arguments.source,
@@ -48,3 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"copied{said}: {arguments.destination}" + (f"; removed {arguments.source}" if arguments.remove_source else "")
     )
     return 0
+
+
+def _place(text: str) -> Path | str:
+    return text if is_remote(text) else Path(text)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ...logs.recover import recover_log_directory
+from ..advice import require_directory
 from ..render import add_json, print_json
 
 
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Recover and print what was found."""
+    require_directory(arguments.directory)
     found = recover_log_directory(arguments.directory, patience_s=arguments.patience)
     if arguments.json:
         print_json(asdict(found) | {"whole": found.whole})

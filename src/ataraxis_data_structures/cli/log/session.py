@@ -16,6 +16,7 @@ from ...logs.contents import Contents as Archive
 from ...logs.journal import open_journals
 from ...logs.messages import Account, MessageScan
 from ...logs.reader import LogArchiveReader
+from ..advice import require_directory
 
 ARCHIVE = re.compile(r"(.+)_log\.npz")
 _ONSET_BYTES = 8
@@ -52,8 +53,7 @@ class Series:
 
 def look_into(directory: Path) -> Contents:
     """Return what a log directory holds; FileNotFoundError if it is none."""
-    if not directory.is_dir():
-        raise FileNotFoundError(2, "No such directory", str(directory))
+    require_directory(directory)
     found = Contents(directory, {}, [], [])
     for path in sorted(directory.iterdir()):
         if named := ARCHIVE.fullmatch(path.name):
@@ -67,8 +67,7 @@ def look_into(directory: Path) -> Contents:
 
 def find_logs(root: Path) -> Iterator[Contents]:
     """Yield the log directories at and below a folder; links are not followed."""
-    if not root.is_dir():
-        raise FileNotFoundError(2, "No such directory", str(root))
+    require_directory(root)
     for folder in [root, *sorted(path for path in root.rglob("*") if path.is_dir() and not path.is_symlink())]:
         found = look_into(folder)
         if found.archives or found.journals or found.files:

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table again and again."""
     live = not arguments.json and sys.stdout.isatty()
-    queue = queue_of_logger(arguments.name)  # mapped once: a look reads words and opens nothing
+    queue = _queue_of(arguments.name)  # mapped once: a look reads words and opens nothing
     if live:
         sys.stdout.write(_HIDE)
     try:
@@ -43,6 +43,16 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         if live:
             sys.stdout.write(_SHOW)
+
+
+def _queue_of(name: str) -> LogQueue:
+    try:
+        return queue_of_logger(name)
+    except FileNotFoundError as error:
+        raise LookupError(
+            f"expected a logger called {name!r} that runs here and is yours, got none; the name is what its program "
+            "gave DataLogger as instance_name"
+        ) from error
 
 
 def _watch(arguments: argparse.Namespace, queue: LogQueue, *, live: bool) -> int:

@@ -8,7 +8,9 @@ Example:
 """
 
 import argparse
+import os
 import sys
+from pathlib import Path
 
 from ...memory import door, segment
 from ...memory.segment import Kind, Segment
@@ -61,8 +63,7 @@ def _refusal(name: str, *, force: bool) -> str | None:
     segment.check_name(name)
     row = segment_row(name)
     if row is None:
-        there = (door.FOLDER / name).exists()
-        return "not a segment of this library, left alone" if there else "no such segment; `axds shm ls` lists them"
+        return _foreign(door.FOLDER / name)
     if force:
         return None
     if row["in_use"]:
@@ -70,3 +71,12 @@ def _refusal(name: str, *, force: bool) -> str | None:
     if row["kind"] in (Kind.QUEUE.name.lower(), Kind.LANE.name.lower()):
         return "part of a queue that may hold messages; `axds log recover DIRECTORY` saves them, --force drops them"
     return None
+
+
+def _foreign(path: Path) -> str:
+    """Say why what has this name is no segment that can be removed."""
+    if not path.exists():
+        return "no such segment; `axds shm ls` lists them"
+    if not os.access(path, os.R_OK | os.W_OK):
+        return "Permission denied; ask its owner to remove it, or run as that user"
+    return "not a segment of this library, left alone"

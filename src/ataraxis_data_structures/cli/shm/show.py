@@ -23,7 +23,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what is known of a segment."""
     users = users_of(arguments.name)  # before this process maps it too
     row = segment_row(arguments.name)
-    block = Segment.attach(arguments.name)
+    try:
+        block = Segment.attach(arguments.name)
+    except FileNotFoundError as error:
+        raise LookupError(f"{error}; `axds shm ls` lists those that are there") from error
     facts = {**(row or {}), "id": f"{block.id:016x}", "mapped_by": users, "description": _described(block.description)}
     block.close()
     if arguments.json:

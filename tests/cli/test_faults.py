@@ -1,0 +1,358 @@
+"""Every command, run as a program, meets every fault: no traceback reaches a user, and each message says what to do.
+
+A row is a command line and what must be said; a text in place of a row is the reason why a command can't meet a fault.
+"""
+
+import importlib.util
+import os
+import random
+import shutil
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ataraxis_data_structures import DataLogger, ProcessingTracker, assemble_log_archives, cli
+from conftest_cli import PROGRAM, record
+
+COMMANDS = sorted(cli._COMMANDS)
+FAULTS = ("missing", "wrong", "denied", "full")
+
+
+@dataclass(frozen=True)
+class Row:
+    words: str
+    says: str
+    status: int = 1
+
+
+NO_FILE = "No such file or directory; check the path"
+NO_FOLDER = "Not a directory; name a folder"
+NO_LOG = "axds log ls"
+DENIED = "ermission denied; ask its owner"
+FULL = "No space left on device; free some space"
+NO_SEGMENT = "axds shm ls"
+
+# What runs well, for the faults that come from outside: a reader that leaves, an output without room, Ctrl-C.
+GOOD = {
+    "demo": "demo {empty} --seconds 0.3 --rate 100",
+    "doctor": "doctor {empty} --sources 1 --rate 50 --seconds 0.2 --storage journal",
+    "log ls": "log ls {root}",
+    "log show": "log show {log}",
+    "log top": "log top watched --count 1 --every 0.1",
+    "log assemble": "log assemble {files}",
+    "log verify": "log verify {log}",
+    "log recover": "log recover {files}",
+    "log export": "log export {log} -o {empty} --format mcap",
+    "log plot": "log plot {log} -o {empty}/rates.svg",
+    "log report": "log report {log} -o {empty}/report.html",
+    "shm ls": "shm ls",
+    "shm show": "shm show {segment}",
+    "shm rm": "shm rm {segment}",
+    "jobs status": "jobs status {tracker}",
+    "jobs retry": "jobs retry {tracker}",
+    "jobs reset": "jobs reset {tracker} --all",
+    "checksum": "checksum {folder}",
+    "compare": "compare {folder} {log}",
+    "transfer": "transfer {folder} {root}/copy",
+    "delete": "delete {folder} --yes",
+}
+NEEDS = {"log export": "mcap", "log plot": "matplotlib"}
+
+TABLE = {
+    "demo": {
+        "missing": "makes the folder it is given",
+        "wrong": Row("demo {notes}", "notes.txt"),
+        "denied": Row("demo {locked}/deep --seconds 0.1", DENIED),
+        "full": Row("demo {full} --seconds 0.1", "No space left on device"),
+    },
+    "doctor": {
+        "missing": Row("doctor {nowhere}", NO_FILE),
+        "wrong": Row("doctor {notes}", NO_FOLDER),
+        "denied": Row("doctor {locked} --seconds 0.1", DENIED),
+        "full": Row("doctor {full} --seconds 0.1", FULL),
+    },
+    "log ls": {
+        "missing": Row("log ls {nowhere}", NO_FILE),
+        "wrong": Row("log ls {notes}", NO_FOLDER),
+        "denied": Row("log ls {locked}", DENIED),
+        "full": "writes nothing",
+    },
+    "log show": {
+        "missing": Row("log show {nowhere}", NO_FILE),
+        "wrong": Row("log show {empty}", NO_LOG),
+        "denied": Row("log show {sealed}", f"1_log.npz: P{DENIED}"),
+        "full": "writes nothing",
+    },
+    "log top": {
+        "missing": Row("log top nobody", "instance_name"),
+        "wrong": Row("log top {notes}", "instance_name"),
+        "denied": Row("log top watched", "expected a logger called 'watched' that runs here and is yours"),
+        "full": "writes nothing",
+    },
+    "log assemble": {
+        "missing": Row("log assemble {nowhere}", NO_FILE),
+        "wrong": Row("log assemble {empty}", NO_LOG),
+        "denied": Row("log assemble {locked}", DENIED),
+        "full": Row("log assemble {full}/rig_data_log", FULL),
+    },
+    "log verify": {
+        "missing": Row("log verify {nowhere}", NO_FILE),
+        "wrong": Row("log verify {notes}", "SOURCE_log.npz"),
+        "denied": Row("log verify {sealed}", "BAD  1_log.npz"),
+        "full": "writes nothing",
+    },
+    "log recover": {
+        "missing": Row("log recover {nowhere}", NO_FILE),
+        "wrong": Row("log recover {notes}", NO_FOLDER),
+        "denied": Row("log recover {locked}", DENIED),
+        "full": "changes nothing in a log that no crash left",
+    },
+    "log export": {
+        "missing": Row("log export {nowhere}", NO_FILE),
+        "wrong": Row("log export {files}", "axds log assemble"),
+        "denied": Row("log export {sealed} -o {empty}", f"1_log.npz: P{DENIED}"),
+        "full": Row("log export {log} -o {full} --format mcap", FULL),
+    },
+    "log plot": {
+        "missing": Row("log plot {nowhere}", NO_FILE),
+        "wrong": Row("log plot {log} -o {root}/rates.gif", ".png or .svg"),
+        "denied": Row("log plot {log} -o {locked}/rates.svg", DENIED),
+        "full": Row("log plot {log} -o {full}/rates.png", FULL),
+    },
+    "log report": {
+        "missing": Row("log report {nowhere}", NO_FILE),
+        "wrong": Row("log report {notes}", "SOURCE_log.npz"),
+        "denied": Row("log report {log} -o {locked}/report.html", DENIED),
+        "full": Row("log report {log} -o {full}/report.html", FULL),
+    },
+    "shm ls": {
+        "missing": "takes no name",
+        "wrong": Row("shm ls", "no shared memory of this library", status=0),
+        "denied": Row("shm ls", "no shared memory of this library", status=0),
+        "full": "writes nothing",
+    },
+    "shm show": {
+        "missing": Row("shm show nowhere", NO_SEGMENT),
+        "wrong": Row("shm show {foreign}", "foreign bytes"),
+        "denied": Row("shm show {segment}", DENIED),
+        "full": "writes nothing",
+    },
+    "shm rm": {
+        "missing": Row("shm rm nowhere", NO_SEGMENT),
+        "wrong": Row("shm rm {foreign} --force", "not a segment of this library, left alone"),
+        "denied": Row("shm rm {segment}", "ask its owner"),
+        "full": "writes nothing",
+    },
+    "jobs status": {
+        "missing": Row("jobs status {nowhere}.yaml", NO_FILE),
+        "wrong": Row("jobs status {broken}", "broken.yaml"),
+        "denied": Row("jobs status {tracker}", DENIED),
+        "full": "writes nothing",
+    },
+    "jobs retry": {
+        "missing": Row("jobs retry {nowhere}.yaml", NO_FILE),
+        "wrong": Row("jobs retry {empty}", "Is a directory; name a file"),
+        "denied": Row("jobs retry {tracker}", DENIED),
+        "full": Row("jobs retry {full}/tracker.yaml", FULL),
+    },
+    "jobs reset": {
+        "missing": Row("jobs reset {nowhere}.yaml --all", NO_FILE),
+        "wrong": Row("jobs reset {notes} --all", ".yaml"),
+        "denied": Row("jobs reset {tracker} --all", DENIED),
+        "full": Row("jobs reset {full}/tracker.yaml --all", FULL),
+    },
+    "checksum": {
+        "missing": Row("checksum {nowhere}", NO_FILE),
+        "wrong": Row("checksum {notes}", NO_FOLDER),
+        "denied": Row("checksum {sealed}", f"1_log.npz: P{DENIED}"),
+        "full": Row("checksum {full} --save", FULL),
+    },
+    "compare": {
+        "missing": Row("compare {folder} {nowhere}", NO_FILE),
+        "wrong": Row("compare {folder} {notes}", NO_FOLDER),
+        "denied": Row("compare {folder} {sealed}", f"1_log.npz: P{DENIED}"),
+        "full": "writes nothing",
+    },
+    "transfer": {
+        "missing": Row("transfer {nowhere} {root}/copy", NO_FILE),
+        "wrong": Row("transfer {notes} {root}/copy", NO_FOLDER),
+        "denied": Row("transfer {sealed} {root}/copy", f"1_log.npz: P{DENIED}"),
+        "full": Row("transfer {folder} {full}/copy", FULL),
+    },
+    "delete": {
+        "missing": Row("delete {nowhere} --yes", NO_FILE),
+        "wrong": Row("delete {notes} --yes", NO_FOLDER),
+        "denied": Row("delete {locked}/inner --yes", DENIED),
+        "full": "frees space",
+    },
+}
+ROWS = [
+    pytest.param(command, fault, TABLE[command][fault], id=f"{command}-{fault}")
+    for command in COMMANDS
+    for fault in FAULTS
+    if isinstance(TABLE[command][fault], Row)
+]
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory):
+    """Record one log, and keep it as files and as archives."""
+    root = tmp_path_factory.mktemp("logs")
+    files, _ = record(root / "files", messages=30, storage="npy")
+    shutil.copytree(files, root / "log" / files.name)
+    assemble_log_archives(root / "log" / files.name)
+    return root
+
+
+@pytest.fixture
+def scene(logs, tmp_path):
+    """Return what command lines name, in a folder of this test."""
+    root = Path(shutil.copytree(logs, tmp_path / "root"))
+    for name in ("folder", "empty", "locked/inner"):
+        (root / name).mkdir(parents=True)
+    (root / "folder" / "data.bin").write_bytes(os.urandom(200_000))
+    (root / "notes.txt").write_text("no archive")
+    (root / "broken.yaml").write_text("jobs: [not, {a tracker")
+    tracker = ProcessingTracker(root / "tracker.yaml")
+    (job,) = tracker.initialize_jobs([("video", "s1")])
+    tracker.start_job(job)
+    tracker.fail_job(job, "a camera is missing")
+    shutil.copytree(root / "log", root / "sealed")
+    places = {name: root / name for name in ("folder", "empty", "locked", "nowhere")}
+    return places | {
+        "root": root,
+        "notes": root / "notes.txt",
+        "broken": root / "broken.yaml",
+        "tracker": tracker.file_path,
+        "files": root / "files" / "rig_data_log",
+        "log": root / "log" / "rig_data_log",
+        "sealed": root / "sealed" / "rig_data_log",
+        "segment": f"axds-fault-{os.getpid()}",
+        "foreign": f"foreign-{os.getpid()}",
+    }
+
+
+def seal(scene):
+    """Take from everybody what the faults `denied` are denied; return a deed that gives it back."""
+    places = [scene["locked"], scene["sealed"] / "1_log.npz", scene["tracker"]]
+    places += [path for path in Path("/dev/shm").iterdir() if path.name.startswith("axds-")]
+    modes = {path: path.stat().st_mode for path in places}
+    for path in places:
+        path.chmod(0)
+    return lambda: [path.chmod(mode) for path, mode in modes.items() if path.exists()]
+
+
+def fill(scene, disk):
+    """Put a log, a tracker and nothing else on a small disk, and leave no room."""
+    shutil.copytree(scene["files"], disk / "rig_data_log")
+    shutil.copy(scene["tracker"], disk / "tracker.yaml")
+    room = os.statvfs(disk)
+    (disk / "filler").write_bytes(bytes(room.f_bavail * room.f_frsize))
+
+
+def line_of(text, scene):
+    return [word.format(**scene) for word in text.split()]
+
+
+def needs_memory(command, stack, tmp_path, name):
+    """Let there be the shared memory that a command looks at."""
+    if command == "log top":
+        stack.enter_context(DataLogger(tmp_path / "top", "watched", storage="journal"))
+    if command in ("shm show", "shm rm"):
+        code = "import sys; from ataraxis_data_structures.memory.segment import Kind, Segment\n"
+        code += "Segment.create(sys.argv[1], 64, kind=Kind.ARRAY)"
+        subprocess.run([sys.executable, "-c", code, name], check=True)
+        stack.callback((Path("/dev/shm") / name).unlink, missing_ok=True)
+
+
+def test_every_command_has_a_row_for_every_fault():
+    assert sorted(TABLE) == sorted(GOOD) == COMMANDS
+    assert all(set(rows) == set(FAULTS) for rows in TABLE.values())
+
+
+@pytest.mark.parametrize(("command", "fault", "row"), ROWS)
+def test_a_fault_is_answered_with_what_to_do(command, fault, row, scene, axds, request, tmp_path, monkeypatch):
+    monkeypatch.chdir(scene["empty"])
+    if fault == "full":
+        scene["full"] = request.getfixturevalue("small_disk")
+        fill(scene, scene["full"])
+    if (library := NEEDS.get(command)) and "{log}" in row.words and not importlib.util.find_spec(library):
+        row = Row(row.words, "pip install 'ataraxis-data-structures[")
+    with ExitStack() as stack:
+        needs_memory(command if fault == "denied" else "", stack, tmp_path, scene["segment"])
+        if "{foreign}" in row.words or row.words == "shm ls":
+            foreign = Path("/dev/shm") / scene["foreign"]
+            foreign.write_bytes(b"mine" * 2048)
+            stack.callback(foreign.unlink)
+        if fault == "denied":
+            stack.callback(seal(scene))
+        got = axds(*line_of(row.words, scene), powerless=fault == "denied")
+    said = got.err if row.status and command != "log verify" else got.out + got.err
+    assert (got.status, row.says in said) == (row.status, True), got
+    assert got.err.count("\n") <= 1, got.err
+    assert not [path for path in scene["empty"].rglob("*") if "partial" in path.name]
+
+
+def run_good(command, scene, stack, tmp_path, **options):
+    """Start a command that would run well."""
+    if (library := NEEDS.get(command)) and not importlib.util.find_spec(library):
+        command = "log report"
+    needs_memory(command, stack, tmp_path, scene["segment"])
+    words = line_of(GOOD[command], scene)
+    return subprocess.Popen([*PROGRAM, *words], stderr=subprocess.PIPE, text=True, cwd=scene["empty"], **options)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_reader_that_leaves_ends_a_command_silently(command, scene, tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    with ExitStack() as stack:
+        process = run_good(command, scene, stack, tmp_path, stdout=write)
+        os.close(write)
+        err = process.communicate(timeout=60)[1]
+    bars = [line for line in err.replace("\r", "\n").splitlines() if line and not line.startswith("recording")]
+    assert (process.returncode, bars) == (141, [])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_output_without_room_is_told(command, scene, tmp_path):
+    with ExitStack() as stack, Path("/dev/full").open("w") as full:
+        process = run_good(command, scene, stack, tmp_path, stdout=full)
+        err = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert err.splitlines()[-1] == f"axds: {FULL} and run the command again"
+
+
+# Ctrl-C some milliseconds after the command began; a terminal sends it to the whole group.
+INTERRUPTED = """
+import os, signal, sys, threading
+from ataraxis_data_structures.cli import main
+timer = threading.Timer(float(sys.argv[1]), os.killpg, (0, signal.SIGINT))
+timer.daemon = True
+timer.start()
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_ctrl_c_at_any_moment_is_one_word(command, scene, tmp_path, rounds):
+    chance = random.Random(command)
+    longest_s = {"demo": 3.0, "doctor": 2.0}.get(command, 0.4)
+    for turn in range(rounds(25, 2)):
+        with ExitStack() as stack:
+            needs_memory(command, stack, tmp_path / str(turn), scene["segment"])
+            after_s = chance.uniform(0.0, longest_s)
+            words = line_of(GOOD[command], scene)
+            process = subprocess.Popen(
+                [sys.executable, "-c", INTERRUPTED, f"{after_s}", *words],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=scene["empty"],
+            )  # fmt: skip
+            _, err = process.communicate(timeout=60)
+        assert "Traceback" not in err, (after_s, err)
+        assert process.returncode in (0, 1, 130), (after_s, err)
+        if process.returncode == 130:
+            assert err.splitlines()[-1].endswith("axds: interrupted"), (after_s, err)
