@@ -101,28 +101,6 @@ def test_at_a_terminal_it_is_asked_before_a_folder_goes(folder, answer, gone):
     assert folder.exists() != gone
 
 
-@pytest.mark.parametrize(
-    "words", [("checksum",), ("delete", "--yes"), ("compare", "/tmp"), ("transfer", "/tmp/copy-to")]
-)
-def test_a_folder_that_is_not_there_is_said_so(words, refused, tmp_path):
-    assert "nowhere" in refused(words[0], tmp_path / "nowhere", *words[1:])
-
-
-@pytest.mark.parametrize(
-    "words", [("checksum",), ("delete", "--yes"), ("compare", "/tmp"), ("transfer", "/tmp/copy-to")]
-)
-def test_a_file_is_no_folder(words, refused, folder):
-    said = refused(words[0], folder / "file.txt", *words[1:])
-    assert "file.txt" in said
-    assert "irectory" in said or "folder" in said
-
-
-def test_an_unreadable_file_is_named(folder, refused):
-    (folder / "file.txt").chmod(0)
-    said = refused("checksum", folder, powerless=True)
-    assert "file.txt: Permission denied; ask its owner" in said
-
-
 def test_long_work_shows_a_bar_on_a_terminal_and_ends_at_ctrl_c(folder):
     with (folder / "large").open("wb") as file:
         file.truncate(64 << 30)  # sparse: a long row of zeros

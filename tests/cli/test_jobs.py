@@ -1,6 +1,5 @@
 """`axds jobs`: where jobs stand, and how they run again."""
 
-import os
 import subprocess
 import sys
 
@@ -80,8 +79,3 @@ def test_a_tracker_that_is_none_is_refused(command, refused, tmp_path):
     assert (tmp_path / "broken.yaml").read_text() == "jobs: [not, {a tracker"
     (tmp_path / "text.txt").write_text("")
     assert ".yaml" in refused("jobs", *command, tmp_path / "text.txt")
-
-
-def test_a_tracker_that_may_not_be_read_is_told(refused, tracker):
-    os.chmod(tracker.file_path, 0)
-    assert "Permission denied" in refused("jobs", "status", tracker.file_path, powerless=True)

@@ -204,15 +204,6 @@ def test_an_archive_that_may_not_be_read_is_told(command, axds, archives, tmp_pa
     assert "ermission denied" in got.err + got.out
 
 
-def test_a_table_into_a_pipe_whose_reader_left_ends_silently(archives):
-    process = subprocess.Popen(
-        [*PROGRAM, "log", "show", str(archives[0])], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    process.stdout.close()
-    assert (process.stderr.read(), process.wait()) == (b"", 141)
-    process.stderr.close()
-
-
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_a_plot_is_a_picture_of_every_source(axds, archives, tmp_path, kind):
     pytest.importorskip("matplotlib")
@@ -332,10 +323,6 @@ def test_top_on_a_terminal_draws_in_place_and_gives_the_cursor_back(tmp_path):
     assert b"Traceback" not in seen
 
 
-def test_top_of_a_logger_that_is_not_there_says_so(refused):
-    assert "nobody" in refused("log", "top", "nobody")
-
-
 @pytest.mark.parametrize(("kind", "library"), [("parquet", "pyarrow"), ("h5", "h5py"), ("mcap", "mcap")])
 def test_an_export_without_its_library_says_what_to_install(archives, tmp_path, refused, kind, library):
     blocker = tmp_path / "blocked" / library
@@ -354,7 +341,3 @@ def test_an_export_is_a_table_of_each_source(axds, archives, tmp_path):
     for source, times in put.items():
         got = parquet.read_table(tmp_path / "out" / f"{source}_log.parquet")
         assert got["timestamp_us"].to_pylist() == times.tolist()
-
-
-def test_an_export_of_what_is_not_assembled_says_what_comes_first(refused, journals):
-    assert "axds log assemble" in refused("log", "export", journals[0])

@@ -6,12 +6,14 @@ Example:
 
 import argparse
 import os
+import signal
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
-from multiprocessing import get_context
+from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -71,9 +73,10 @@ def _record(
             ours, theirs = context.Pipe(duplex=False)
             arguments = (source, path, rate_hz, logger.input_queue, board, theirs)
             child = context.Process(target=telemetry.produce, args=arguments)
-            child.start()
+            with _deaf():
+                child.start()
+                children[source] = (child, ours)
             theirs.close()
-            children[source] = (child, ours)
         for _, results in children.values():
             results.recv()
         board[0] = telemetry.RUN
@@ -83,11 +86,27 @@ def _record(
     finally:
         board[0] = telemetry.STOP
         for child, results in children.values():
-            child.join()
             results.close()
+            child.join()
         board.destroy()
         logger.stop()
     return logger.output_directory, ledgers
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Start processes that never hear Ctrl-C, which a terminal sends to all of them: this one decides what it ends."""
+    heard: list[int] = []
+    resource_tracker.ensure_running()  # its own start would let the signal through again
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # what children inherit
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _watch(board: SharedMemoryArray, seconds: float, *, quiet: bool) -> None:
@@ -121,7 +140,9 @@ def _account(pool: ProcessPoolExecutor, archive: Path, ledger: telemetry.Ledger)
     reader = LogArchiveReader(archive)
     onset_us = reader.onset_timestamp_us
     batches = reader.get_batches(workers=_WORKERS)
-    parts = [job.result() for job in [pool.submit(decode, archive, onset_us, batch) for batch in batches]]
+    with _deaf():
+        jobs = [pool.submit(decode, archive, onset_us, batch) for batch in batches]
+    parts = [job.result() for job in jobs]
     times = np.array([time_us for part in parts for time_us in part[0]], np.int64)
     found = Counter(one for part in parts for one in part[2])
     found[telemetry.digest(0, int(onset_us).to_bytes(8, "little"))] += 1  # the onset message, which batches leave out

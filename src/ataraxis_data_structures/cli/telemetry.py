@@ -1,7 +1,7 @@
 """The demo's producers: processes that sample this machine's kernel counters and log the raw bytes."""
 
+import contextlib
 import os
-import signal
 import time
 from array import array
 from dataclasses import dataclass, field
@@ -53,10 +53,9 @@ def produce(
     source: int, counter: Path, rate_hz: float, queue: Any, board: SharedMemoryArray, results: Connection
 ) -> None:
     """Sample `counter` at `rate_hz` while the board's flag says so, then send the ledger."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides when a recording ends
     ledger = Ledger()
     descriptor = os.open(counter, os.O_RDONLY)
-    results.send("ready")
+    _tell(results, "ready")
     board.connect()
     while board[0] == READY:
         time.sleep(0.001)
@@ -65,8 +64,13 @@ def produce(
     _sample(source, descriptor, rate_hz, queue, board, ledger)
     os.close(descriptor)
     board.disconnect()
-    results.send(ledger)
+    _tell(results, ledger)
     results.close()
+
+
+def _tell(results: Connection, what: object) -> None:
+    with contextlib.suppress(BrokenPipeError):  # nobody asks any more where the demo was interrupted
+        results.send(what)
 
 
 def _sample(source: int, descriptor: int, rate_hz: float, queue: Any, board: SharedMemoryArray, ledger: Ledger) -> None:

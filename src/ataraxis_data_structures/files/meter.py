@@ -2,17 +2,11 @@
 
 import threading
 from types import TracebackType
-from typing import Self
-
-from tqdm import tqdm
+from typing import Any, Self
 
 
 class Stopped(Exception):  # noqa: N818 - raised in threads whose result nobody waits for; it never leaves the room
     """Another thread failed, so this one's work is not wanted any more."""
-
-
-class _Bar(tqdm):  # type: ignore[type-arg]  # tqdm is generic in its stubs only
-    monitor_interval = 0  # tqdm would leave a thread behind for the rest of the program
 
 
 class Meter:
@@ -21,7 +15,7 @@ class Meter:
     def __init__(self, label: str, total_bytes: int | None = None, *, shown: bool = False) -> None:
         self._lock = threading.Lock()
         self._stopped = False
-        self._bar = _Bar(total=total_bytes, desc=label, unit="B", unit_scale=True, unit_divisor=1024) if shown else None
+        self._bar = _bar(label, total_bytes) if shown else None
 
     def __enter__(self) -> Self:
         return self
@@ -43,3 +37,10 @@ class Meter:
     def stop(self) -> None:
         """End the other threads at their next piece."""
         self._stopped = True
+
+
+def _bar(label: str, total_bytes: int | None) -> Any:
+    from tqdm import tqdm  # noqa: PLC0415 only who watches pays for it
+
+    bar_type = type("Bar", (tqdm,), {"monitor_interval": 0})  # its monitor is a thread that would outlive the bar
+    return bar_type(total=total_bytes, desc=label, unit="B", unit_scale=True, unit_divisor=1024)

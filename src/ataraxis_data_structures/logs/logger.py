@@ -10,8 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from tqdm import tqdm
-
 from ..memory.channel import LogQueue
 from ..memory.owner import own_identity
 from .notes import Ended, Note
@@ -144,10 +142,6 @@ def _watch_for_exit() -> None:
     atexit.register(_exiting.set)
 
 
-class _Bar(tqdm):  # type: ignore[type-arg]
-    monitor_interval = 0  # no thread of tqdm's own stays behind
-
-
 class Session:
     """What a DataLogger owns, so that it can be put away after the DataLogger itself is gone."""
 
@@ -271,7 +265,10 @@ class Session:
         if supervisor.join(_SHOW_AFTER_S):
             return
         total, done = self._left(), 0
-        with _Bar(total=total, desc="writing the log", unit=" messages", leave=False) as bar:
+        from tqdm import tqdm  # noqa: PLC0415 only who waits pays for it
+
+        bar_type = type("Bar", (tqdm,), {"monitor_interval": 0})  # its monitor is a thread that would outlive the bar
+        with bar_type(total=total, desc="writing the log", unit=" messages", leave=False) as bar:
             while not supervisor.join(_STEP_S):
                 left = self._left()
                 total = bar.total = max(total, done + left)

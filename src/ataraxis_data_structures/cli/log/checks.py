@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from ...errors import ArchiveError
 from ...logs.contents import Contents as Archive
 from ...logs.messages import Account
+from ...logs.progress import progress_bar
 from ...logs.reader import LogArchiveReader
 from ...logs.recover import scan_journals
 from ..advice import describe
@@ -19,8 +19,11 @@ _MOST_NAMES = 5
 
 def check_log(contents: Contents, account: Account | None = None, *, progress: bool = False) -> list[Check]:
     """Read everything that a log holds and return what was found; `account` spares the journals a second reading."""
-    bar = tqdm(contents.archives.items(), desc="verify", unit="archive", disable=not progress)
-    checks = [_check_archive(source, path) for source, path in bar]
+    checks = []
+    with progress_bar("verify", len(contents.archives), shown=progress, unit="archive") as advance:
+        for source, path in contents.archives.items():
+            checks.append(_check_archive(source, path))
+            advance(1)
     if contents.journals:
         checks += _check_journals(account or scan_journals(contents.directory))
     if contents.files:

@@ -9,9 +9,8 @@ Example:
 import argparse
 from pathlib import Path
 
-from tqdm import tqdm
-
 from ...logs.export import export_archive
+from ...logs.progress import progress_bar
 from ..render import add_json, print_json, require, shows_progress
 from .session import require_log
 
@@ -34,17 +33,24 @@ def run(arguments: argparse.Namespace) -> int:
     require(_LIBRARIES[arguments.format], "export")
     arguments.output.mkdir(parents=True, exist_ok=True)
     written = []
-    for path in tqdm(contents.archives.values(), desc="export", unit="archive", disable=not shows_progress(arguments)):
-        target = arguments.output / f"{path.stem}.{arguments.format}"
-        partial = target.with_name(f".partial-{target.name}")
-        try:
-            export_archive(path, partial)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-        written.append(target)
+    shown = shows_progress(arguments)
+    with progress_bar("export", len(contents.archives), shown=shown, unit="archive") as advance:
+        for path in contents.archives.values():
+            written.append(_export(path, arguments.output / f"{path.stem}.{arguments.format}"))
+            advance(1)
     if arguments.json:
         print_json({"written": written})
     else:
         print("\n".join(map(str, written)))
     return 0
+
+
+def _export(archive: Path, target: Path) -> Path:
+    """Write one file, which has its name only when it is whole."""
+    partial = target.with_name(f".partial-{target.name}")
+    try:
+        export_archive(archive, partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
