@@ -47,6 +47,13 @@ def produce(queue, counts, source, pause_s, limit=1 << 40):
             time.sleep(pause_s)
 
 
+def produce_and_wait(*arguments):
+    """Produce up to the limit; a kill that comes late finds the producer at rest."""
+    produce(*arguments)
+    while True:
+        signal.pause()
+
+
 def forked(work, *arguments):
     """Run `work` in a child that never returns from it; a session of its own."""
     pid = os.fork()
@@ -113,7 +120,7 @@ def test_kills_of_a_producer_lose_nothing(tmp_path, rounds, storage):
                 bystander = FORK.Process(target=produce, args=(logger.input_queue, counts, 255, 0.001, 2000))
                 bystander.start()
                 for source in range(min(200, kills - first)):
-                    pid = forked(produce, logger.input_queue, counts, source, PAUSE_S[storage], 20_000)
+                    pid = forked(produce_and_wait, logger.input_queue, counts, source, PAUSE_S[storage], 20_000)
                     wait_for(lambda source=source, counts=counts: counts[source])
                     time.sleep(rng.uniform(0, 0.005))
                     kill(pid)
