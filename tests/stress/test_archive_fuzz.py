@@ -102,13 +102,14 @@ def test_no_number_in_a_small_archive_costs_much_memory(tmp_path, rounds):
     packed = log_files.archive(tmp_path / "2_log.npz", entries, compressed=True)
     bad = tmp_path / "bad_log.npz"
     count = highest = errors = 0
+    step = rounds(1, 7)
     tracemalloc.start()
     for data in (plain.read_bytes(), packed.read_bytes(), with_wide_end(plain.read_bytes())):
         bad.write_bytes(data)
         want = read(bad, 0)
         assert len(want) == 2
         for width, byte in itertools.product((2, 4, 8), TELLING):
-            for at in range(0, len(data) - width, rounds(1, 7)):
+            for at in range(0, len(data) - width, step):
                 bad.write_bytes(data[:at] + bytes([byte] * width) + data[at + width :])
                 tracemalloc.reset_peak()
                 try:
