@@ -114,7 +114,7 @@ TABLE = {
     "log export": {
         "missing": Row("log export {nowhere}", NO_FILE),
         "wrong": Row("log export {files}", "axds log assemble"),
-        "denied": Row("log export {sealed} -o {empty}", f"1_log.npz: P{DENIED}"),
+        "denied": Row("log export {sealed} -o {empty} --format mcap", f"1_log.npz: P{DENIED}"),
         "full": Row("log export {log} -o {full} --format mcap", FULL),
     },
     "log plot": {
@@ -280,7 +280,8 @@ def test_a_fault_is_answered_with_what_to_do(command, fault, row, scene, axds, r
     if fault == "full":
         scene["full"] = request.getfixturevalue("small_disk")
         fill(scene, scene["full"])
-    if (library := NEEDS.get(command)) and "{log}" in row.words and not importlib.util.find_spec(library):
+    library = NEEDS.get(command)  # asked for once the words and the log were read
+    if library and fault in ("denied", "full") and not importlib.util.find_spec(library):
         row = Row(row.words, "pip install 'ataraxis-data-structures[")
     with ExitStack() as stack:
         needs_memory(command if fault == "denied" else "", stack, tmp_path, scene["segment"])
