@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._core import crc, members
+from .._core import crc, disk, members
 from ..errors import ArchiveError
 from .pages import WINDOW_BYTES, forget_pages
 from .plan import Plan
@@ -34,32 +34,35 @@ def write_archive(plan: Plan, folder: int, temporary: str, progress: Progress) -
     """Write a plan's archive into an open folder, under a name where nothing stands yet, and sync it."""
     fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
     try:
-        with ThreadPoolExecutor(1) as disk:  # it writes a block while the next one is packed
-            size = _write_members(fd, _blocks(plan, folder), disk, progress)
+        with ThreadPoolExecutor(1) as writer:  # it writes a block while the next is packed and the last one read back
+            size = _write_members(fd, plan, folder, writer, progress)
             start, check = size, 0
             for block in _directory(plan, size):
                 _write_all(fd, block)
                 size += len(block)
                 check = crc.crc32c(block, check)
-            synced = disk.submit(os.fsync, fd)
-            _read_back(fd, plan)
+            synced = writer.submit(os.fsync, fd)
+            _read_back_directory(fd, plan, start)
             synced.result()
         return Written(temporary, size, start, check)
     finally:
         os.close(fd)
 
 
-def _write_members(fd: int, blocks: Iterator[tuple[Any, int]], disk: Executor, progress: Progress) -> int:
-    size = 0
+def _write_members(fd: int, plan: Plan, folder: int, writer: Executor, progress: Progress) -> int:
+    size = rows = 0
+    read_back = _ReadBack(fd, plan)
     written: Future[None] | None = None
-    for block, count in blocks:
+    for block, count in _blocks(plan, folder):
         if written:
             written.result()
-        written = disk.submit(_write_all, fd, block)
-        size += len(block)
+        written = writer.submit(_write_block, fd, block, size)
+        read_back.advance(rows)
+        size, rows = size + len(block), rows + count
         progress(count)
     if written:
         written.result()
+    read_back.advance(rows)
     return size
 
 
@@ -131,38 +134,54 @@ def _directory(plan: Plan, offset: int) -> Iterator[bytes | bytearray]:
     yield members.end(len(plan.rows), size, offset)
 
 
-def _read_back(fd: int, plan: Plan) -> None:
-    """Hold what a file holds against the rows of its plan, member by member and entry by entry."""
-    rows = plan.rows.view(np.uint8).reshape(-1)
-    odd = [*sorted(plan.names), len(plan.rows)]
-    at = start = 0
-    while start < len(plan.rows):
-        if start in plan.names or int(plan.rows[start]["size"]) > _BLOCK_BYTES // 2:
-            at += _read_single(fd, at, plan, start)
-            start += 1
-            continue
-        stop = min(start + _MEMBERS_AT_ONCE, odd[bisect.bisect(odd, start)])
-        stop, used, well = members.check(rows, start, stop, os.pread(fd, _BLOCK_BYTES, at))
-        if not well or stop == start:
-            raise ArchiveError(f"{plan.name(stop)}: what was written does not read back")
-        at, start = at + used, stop
+class _ReadBack:
+    """Holds what a file holds against the rows of its plan, member by member, as far as they are written."""
+
+    def __init__(self, fd: int, plan: Plan) -> None:
+        self._fd = fd
+        self._plan = plan
+        self._rows = plan.rows.view(np.uint8).reshape(-1)
+        self._singles = [*sorted(plan.names), len(plan.rows)]
+        self._room = bytearray(_BLOCK_BYTES)
+        self._at = self._row = 0
+
+    def advance(self, limit: int) -> None:
+        """Read on to the row `limit`."""
+        while self._row < limit:
+            row = self._row
+            if row in self._plan.names or int(self._plan.rows[row]["size"]) > _BLOCK_BYTES // 2:
+                self._single()
+                continue
+            stop = min(row + _MEMBERS_AT_ONCE, limit, self._singles[bisect.bisect(self._singles, row)])
+            got = os.preadv(self._fd, [self._room], self._at)
+            stop, used, well = members.check(self._rows, row, stop, memoryview(self._room)[:got])
+            if not well or stop == row:
+                raise ArchiveError(f"{self._plan.name(stop)}: what was written does not read back")
+            self._at, self._row = self._at + used, stop
+
+    def _single(self) -> None:
+        row, name = self._plan.rows[self._row], self._plan.name(self._row)
+        head = members.head(name, int(row["crc"]), int(row["size"]))
+        well = os.pread(self._fd, len(head), self._at) == head
+        check, done = 0, len(head)
+        stop = done + int(row["size"])
+        while done < stop and (data := os.pread(self._fd, min(_BLOCK_BYTES, stop - done), self._at + done)):
+            check, done = zlib.crc32(data, check), done + len(data)
+        if not well or done != stop or check != row["crc"]:
+            raise ArchiveError(f"{name}: what was written does not read back")
+        self._at, self._row = self._at + done, self._row + 1
+
+
+def _read_back_directory(fd: int, plan: Plan, at: int) -> None:
     for block in _directory(plan, at):
         if os.pread(fd, len(block), at) != block:
             raise ArchiveError("the directory that was written does not read back")
         at += len(block)
 
 
-def _read_single(fd: int, at: int, plan: Plan, index: int) -> int:
-    row = plan.rows[index]
-    head = members.head(plan.name(index), int(row["crc"]), int(row["size"]))
-    well = os.pread(fd, len(head), at) == head
-    check, done = 0, len(head)
-    stop = done + int(row["size"])
-    while done < stop and (data := os.pread(fd, min(_BLOCK_BYTES, stop - done), at + done)):
-        check, done = zlib.crc32(data, check), done + len(data)
-    if not well or done != stop or check != row["crc"]:
-        raise ArchiveError(f"{plan.name(index)}: what was written does not read back")
-    return done
+def _write_block(fd: int, block: Any, start: int) -> None:
+    _write_all(fd, block)
+    disk.write_back(fd, start, len(block))  # or the disk is idle until the sync at the end
 
 
 def _write_all(fd: int, data: Any) -> None:
