@@ -59,6 +59,7 @@ int main(int argc, char **argv) {
     while (left) left -= write(fd, room, left < block ? left : block);
     fsync(fd);
     close(fd);
+    if (argc > 3) unlink(argv[3]);
     clock_gettime(CLOCK_MONOTONIC, &b);
     printf("%.9f", (b.tv_sec - a.tv_sec) + 1e-9 * (b.tv_nsec - a.tv_nsec));
 }
@@ -86,7 +87,7 @@ def fill(folder, count, size):
 
 
 def fill_journal(folder, count, size):
-    """Make a journal of the same messages."""
+    """Make a journal of the same messages; return its path."""
     folder.mkdir(exist_ok=True)
     header = layout.Header(0xBE7C, 0, 7, layout.JOURNAL, ONSET, bytes(16))
     with (folder / header.name).open("wb", buffering=2**20) as file:  # by spans, as the logger writes
@@ -94,6 +95,7 @@ def fill_journal(folder, count, size):
         for seq, (at, payload) in enumerate(messages(count, size)):
             file.write(frame.pack(7, payload, source=1, time=at, seq=seq, claim=1))
     os.sync()
+    return folder / header.name
 
 
 def settle(work):
@@ -108,8 +110,13 @@ def settle(work):
 
 def assembly(table, work, label, count, size):
     """Assemble from files, with and without removal, and from a journal; return the archive."""
-    kept, other = work / f"kept {size}", work / f"other {size}"
+    kept = work / f"kept {size}"
     archive = kept / "1_log.npz"
+
+    def again(assemble):
+        archive.unlink(missing_ok=True)
+        settle(work)
+        return assemble(kept, remove=False)
 
     def ours(folder, *, remove):
         return count / measure.seconds(lambda: assemble_log_archives(folder, remove_sources=remove))
@@ -117,57 +124,58 @@ def assembly(table, work, label, count, size):
     def theirs(folder, *, remove):
         return count / peers.run(PEER_ASSEMBLE, str(folder), remove)
 
-    def anew(assemble, filler):
-        other.mkdir(exist_ok=True)
-        (other / "1_log.npz").unlink(missing_ok=True)
-        filler(other, count, size)
-        settle(work)
-        return assemble(other, remove=True)
-
-    def again(assemble):
-        archive.unlink(missing_ok=True)
-        settle(work)
-        return assemble(kept, remove=False)
-
     # The peer once: its runs are long, and steady. Files that nobody reads for a while may leave the page cache, so
     # those that are kept are assembled first.
     fill(kept, count, size)
     rates = {"peer, kept": again(theirs)}
     rates |= measure.interleaved({"ours, kept": lambda: again(ours)}, rounds=3)
-    rates["peer, removed"] = anew(theirs, fill)
-    rates |= measure.interleaved({"ours, removed": lambda: anew(ours, fill)}, rounds=2)
-    journal = work / f"journal {size}"
-    fill_journal(journal, count, size)
-
-    def once_more():
-        (journal / "1_log.npz").unlink(missing_ok=True)
-        settle(work)
-        return ours(journal, remove=False)
-
-    rates |= measure.interleaved(
-        {
-            "journal, removed": lambda: anew(ours, fill_journal),
-            "journal, kept": once_more,
-            "C": lambda: count / write_in_c(work, archive.stat().st_size),
-        },
-        rounds=9,
-    )
-    in_c = rates["C"]
+    other = work / f"other {size}"
+    rates["peer, removed"] = anew(work, other, theirs, fill, count, size)
+    rates |= measure.interleaved({"ours, removed": lambda: anew(work, other, ours, fill, count, size)}, rounds=2)
     for sources, bound in (("removed", 5), ("kept", 8)):
         mine, peer = rates[f"ours, {sources}"], rates[f"peer, {sources}"]
         table.add(f"assemble files, {sources}, {label}", mine, peer, mine / peer, bound, unit="msg/s")
-    for sources in ("removed", "kept"):
-        mine, peer = rates[f"journal, {sources}"], rates[f"peer, {sources}"]
+    rates |= from_journal(work, other, ours, archive.stat().st_size, count, size)
+    for sources, work_of_c in (("removed", "writes, syncs and removes"), ("kept", "writes and syncs")):
+        mine, peer, in_c = (rates[f"{who}, {sources}"] for who in ("journal", "peer", "C"))
         what = f"assemble journal, {sources}, {label}"
         table.add(f"{what}, against the peer from files (100, or the next line)", mine, peer, mine / peer,
                   100 if mine < 0.5 * in_c else 0, unit="msg/s")  # fmt: skip
-        table.add(f"{what}, against C that writes and syncs as much", mine, in_c, mine / in_c,
+        table.add(f"{what}, against C that {work_of_c} as much", mine, in_c, mine / in_c,
                   0 if mine >= 100 * peer else 0.5, unit="msg/s")  # fmt: skip
     return archive
 
 
-def write_in_c(work, size):
-    """Return how long a C program takes to write and sync so many bytes."""
+def anew(work, folder, assemble, filler, count, size):
+    """Fill a folder and assemble it, its sources removed."""
+    folder.mkdir(exist_ok=True)
+    (folder / "1_log.npz").unlink(missing_ok=True)
+    filler(folder, count, size)
+    settle(work)
+    return assemble(folder, remove=True)
+
+
+def from_journal(work, other, ours, written, count, size):
+    """Return the rates from a journal, and of a C program that writes as much as an archive has."""
+    journal = work / f"journal {size}"
+    fill_journal(journal, count, size)
+
+    def again():
+        (journal / "1_log.npz").unlink(missing_ok=True)
+        settle(work)
+        return ours(journal, remove=False)
+
+    cases = {
+        "journal, removed": lambda: anew(work, other, ours, fill_journal, count, size),
+        "journal, kept": again,
+        "C, removed": lambda: count / write_in_c(work, written, fill_journal(other, count, size)),
+        "C, kept": lambda: count / write_in_c(work, written),
+    }
+    return measure.interleaved(cases, rounds=9)
+
+
+def write_in_c(work, size, *removed):
+    """Return how long a C program takes to write and sync so many bytes, and to remove a file if one is named."""
     program = work / "write"
     if not program.exists():
         source = work / "write.c"
@@ -175,7 +183,7 @@ def write_in_c(work, size):
         subprocess.run(["gcc", "-O2", "-o", program, source], check=True)
     (work / "written").unlink(missing_ok=True)
     settle(work)
-    done = subprocess.run([program, work / "written", str(size)], check=True, capture_output=True, text=True)
+    done = subprocess.run([program, work / "written", str(size), *removed], check=True, capture_output=True, text=True)
     return float(done.stdout)
 
 

@@ -17,6 +17,7 @@ from .plan import Plan
 from .progress import Progress
 
 _BLOCK_BYTES = 4 * 2**20
+_READ_BYTES = 2**20
 _MEMBERS_AT_ONCE = 8192  # between two looks at signals and the progress bar
 _ENTRIES_AT_ONCE = 65536
 
@@ -142,14 +143,14 @@ class _ReadBack:
         self._plan = plan
         self._rows = plan.rows.view(np.uint8).reshape(-1)
         self._singles = [*sorted(plan.names), len(plan.rows)]
-        self._room = bytearray(_BLOCK_BYTES)
+        self._room = bytearray(_READ_BYTES)
         self._at = self._row = 0
 
     def advance(self, limit: int) -> None:
         """Read on to the row `limit`."""
         while self._row < limit:
             row = self._row
-            if row in self._plan.names or int(self._plan.rows[row]["size"]) > _BLOCK_BYTES // 2:
+            if row in self._plan.names or int(self._plan.rows[row]["size"]) > _READ_BYTES // 2:
                 self._single()
                 continue
             stop = min(row + _MEMBERS_AT_ONCE, limit, self._singles[bisect.bisect(self._singles, row)])
