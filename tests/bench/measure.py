@@ -45,15 +45,18 @@ class Table:
         self.lines = []
 
     def add(self, what, ours, theirs, ratio, bound, *, unit="", at_least=True):
-        """Note one ratio; `bound` is what it must be at least, or at most."""
-        held = ratio >= bound if at_least else ratio <= bound
-        self.lines.append((what, ours, theirs, unit, ratio, f"{'>=' if at_least else '<='} {bound:g}", held))
+        """Note one ratio; `bound` is what it must be at least, or at most, or None if nothing is asked of it."""
+        asked = held = ""
+        if bound is not None:
+            asked = f"{'>=' if at_least else '<='} {bound:g}"
+            held = "yes" if (ratio >= bound if at_least else ratio <= bound) else "NO"
+        self.lines.append((what, ours, theirs, unit, ratio, asked, held))
 
     def rows(self):
         """Return the lines as rows of a Markdown table."""
         return [
-            f"| {what} | {ours:,.4g} | {theirs:,.4g} | {unit} | {ratio:,.3g} | {bound} | {'yes' if held else 'NO'} |"
-            for what, ours, theirs, unit, ratio, bound, held in self.lines
+            f"| {what} | {ours:,.4g} | {theirs:,.4g} | {unit} | {ratio:,.3g} | {asked} | {held} |"
+            for what, ours, theirs, unit, ratio, asked, held in self.lines
         ]
 
     def markdown(self):

@@ -22,6 +22,18 @@ def test_a_small_plan_is_measured_and_the_folder_left_as_it_was(axds, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_room_is_told_for_whole_blocks_and_file_numbers(axds, tmp_path):
+    disk = os.statvfs(tmp_path)
+    words = ("doctor", tmp_path, "--sources", "2", "--rate", "100", "--seconds", "0.5", "--json", "--storage")
+    findings = [{finding["name"]: finding for finding in axds(*words, storage).json["findings"]}
+                for storage in ("npy", "journal")]  # fmt: skip
+    files, journal = (found["room"]["figures"] for found in findings)
+    assert files["hours"] * 3600 * 200 * disk.f_frsize <= files["free_bytes"]
+    assert not disk.f_files or files["hours"] * 3600 * 200 <= 1.01 * disk.f_favail
+    assert journal["hours"] > 2 * files["hours"]
+    assert journal["hours"] * 3600 * 200 * (64 + 32) <= journal["free_bytes"]
+
+
 def test_a_plan_that_no_machine_holds_is_status_1_with_advice(axds, tmp_path):
     got = axds("doctor", tmp_path, "--sources", "2", "--rate", "10000000", "--payload", "60000", "--seconds", "0.5",
                "--storage", "journal")  # fmt: skip

@@ -5,6 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from ..._core import frame, npy
 from ..render import human_bytes, human_seconds
 from .finding import Finding
 from .rig import Plan
@@ -14,6 +15,8 @@ _CHUNK_BYTES = 4 << 20
 _MOST_S = 4.0
 _FILES = 2000
 _SYNCS = 20
+_RECORD_BYTES = frame.RECORD_BYTES + 7  # with what fills it up to a multiple of 8
+_ARCHIVED_BYTES = 320  # of a message beside its payload
 _HEADROOM = 2.0  # a disk is fit at twice the rate that the plan needs
 
 
@@ -26,10 +29,23 @@ def examine_disk(plan: Plan) -> list[Finding]:
 def _free(plan: Plan) -> Finding:
     status = os.statvfs(plan.directory)
     free = status.f_bavail * status.f_frsize
-    hours = free / plan.bytes_per_s / 3600
-    said = f"{human_bytes(free)} free: {hours:,.1f} h of the plan"
-    advice = "" if hours > 1 else "free some space: less than an hour of the plan fits"
+    each = _stored_bytes(plan, status.f_frsize) + plan.payload + _ARCHIVED_BYTES
+    hours = free / (plan.messages_per_s * each) / 3600
+    said = f"{human_bytes(free)} free: {hours:,.1f} h of the plan, with its archives beside it"
+    if plan.storage == "npy" and status.f_files:  # 0: a disk that makes file numbers as it goes
+        by_files = status.f_favail / plan.messages_per_s / 3600
+        said += f"; {status.f_favail:,} files free: {by_files:,.1f} h of a file for each message"
+        hours = min(hours, by_files)
+    spare = "free some space" + (" or use storage='journal'" if plan.storage == "npy" else "")
+    advice = "" if hours > 1 else f"{spare}: less than an hour of the plan fits"
     return Finding("room", said, hours > 1, advice, {"free_bytes": free, "hours": hours})
+
+
+def _stored_bytes(plan: Plan, block: int) -> int:
+    """Return what a message takes on the disk until it is in an archive; a file takes whole blocks."""
+    if plan.storage == "journal":
+        return plan.payload + _RECORD_BYTES
+    return -(-(plan.payload + npy.PREFIX_BYTES) // block) * block
 
 
 def _stream(plan: Plan, folder: Path) -> Finding:
@@ -50,7 +66,7 @@ def _stream(plan: Plan, folder: Path) -> Finding:
 
 
 def _small_files(plan: Plan, folder: Path) -> Finding:
-    data = bytes(plan.payload + 137)
+    data = bytes(plan.payload + npy.PREFIX_BYTES)
     begun = time.perf_counter()
     made = 0
     while made < _FILES and time.perf_counter() - begun < _MOST_S:
@@ -59,7 +75,7 @@ def _small_files(plan: Plan, folder: Path) -> Finding:
         os.close(descriptor)
         made += 1
     rate = made / (time.perf_counter() - begun)
-    asked = plan.sources * plan.rate
+    asked = plan.messages_per_s
     good = True if plan.storage == "journal" or rate > asked else None
     said = f"{rate:,.0f} small files a second; the plan puts {asked:,} messages a second"
     advice = (

@@ -32,9 +32,14 @@ class Plan:
     directory: Path
 
     @property
+    def messages_per_s(self) -> int:
+        """What all sources put together."""
+        return self.sources * self.rate
+
+    @property
     def bytes_per_s(self) -> int:
-        """What goes to the disk."""
-        return self.sources * self.rate * (self.payload + 32)
+        """What goes into the journal."""
+        return self.messages_per_s * (self.payload + 32)
 
 
 def examine_rig(plan: Plan) -> list[Finding]:

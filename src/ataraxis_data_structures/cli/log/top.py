@@ -136,7 +136,7 @@ def _source_lines(sources: list[dict[str, Any]]) -> list[str]:
 def _producer_lines(producers: list[dict[str, Any]]) -> list[str]:
     rows = [
         {
-            "producer": producer["pid"],
+            "producer": str(producer["pid"]),  # a name, not a count
             "accepted": producer["accepted"],
             "lane": human_bytes(producer["lane_bytes"]),
             "fill %": 100 * producer["waiting_bytes"] / producer["lane_bytes"],
