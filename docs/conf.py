@@ -86,14 +86,7 @@ def _help_of(name: str) -> list[str]:
     return [f"## axds {name}", "", "```text", *text.stdout.rstrip().splitlines(), "```", ""]
 
 
-def _add_benchmarks(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put the page that `tox -e bench` writes into the table of contents, where it was written."""
-    if docname == "index" and (app.srcdir / "benchmarks.md").exists():
-        source[0] = source[0].replace("reference/index\n", "reference/index\nbenchmarks\n")
-
-
 def setup(app: Sphinx) -> None:
     """Make the directives known."""
     app.add_directive("axds-names", Names)
     app.add_directive("axds-commands", Commands)
-    app.connect("source-read", _add_benchmarks)

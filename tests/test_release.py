@@ -15,7 +15,7 @@ NAMED = re.compile(r"(?<![\w./])(?:\{project\}/)?((?:tests|docs|src|envs|stubs|\
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_files_that_settings_name_exist(settings):
-    named = set(NAMED.findall(settings.read_text())) - {"docs/benchmarks.md"}  # which `tox -e bench` writes
+    named = set(NAMED.findall(settings.read_text()))
     assert not {name for name in named if not (ROOT / name).exists()}
 
 

@@ -54,7 +54,7 @@ def _atomic_write(path: Path, *, binary: bool) -> Iterator[IO[Any]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 @contextmanager
@@ -79,8 +79,8 @@ def _temporary(path: Path) -> tuple[Path, int]:
     raise AssertionError  # the counter has no end
 
 
-def _sync_folder(folder: Path) -> None:
-    """A rename is on the disk only when its folder is."""
+def sync_folder(folder: Path) -> None:
+    """Return when the names in a folder are on the disk, among them those that a rename gave."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

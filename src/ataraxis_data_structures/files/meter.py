@@ -15,7 +15,7 @@ class Meter:
     def __init__(self, label: str, total_bytes: int | None = None, *, shown: bool = False) -> None:
         self._lock = threading.Lock()
         self._stopped = False
-        self._bar = _bar(label, total_bytes) if shown else None
+        self._bar = make_bar(label, total_bytes, unit="B", unit_scale=True, unit_divisor=1024) if shown else None
 
     def __enter__(self) -> Self:
         return self
@@ -39,8 +39,8 @@ class Meter:
         self._stopped = True
 
 
-def _bar(label: str, total_bytes: int | None) -> Any:
+def make_bar(label: str, total: int | None, **options: Any) -> Any:
+    """Return a bar of tqdm; a monitor that adjusts it would be a thread that outlives the bar."""
     from tqdm import tqdm  # noqa: PLC0415 only who watches pays for it
 
-    bar_type = type("Bar", (tqdm,), {"monitor_interval": 0})  # its monitor is a thread that would outlive the bar
-    return bar_type(total=total_bytes, desc=label, unit="B", unit_scale=True, unit_divisor=1024)
+    return type("Bar", (tqdm,), {"monitor_interval": 0})(total=total, desc=label, **options)

@@ -121,12 +121,3 @@ def _create(path: Path, page: bytes) -> int:
         unfinished.unlink(missing_ok=True)
         raise
     return fd
-
-
-def sync_directory(directory: Path) -> None:
-    """Return when the names in a directory are on the disk."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

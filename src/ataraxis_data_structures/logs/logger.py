@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from ..files.meter import make_bar
 from ..memory.channel import LogQueue
 from ..memory.owner import own_identity
 from .notes import Ended, Note
@@ -265,10 +266,7 @@ class Session:
         if supervisor.join(_SHOW_AFTER_S):
             return
         total, done = self._left(), 0
-        from tqdm import tqdm  # noqa: PLC0415 only who waits pays for it
-
-        bar_type = type("Bar", (tqdm,), {"monitor_interval": 0})  # its monitor is a thread that would outlive the bar
-        with bar_type(total=total, desc="writing the log", unit=" messages", leave=False) as bar:
+        with make_bar("writing the log", total, unit=" messages", leave=False) as bar:
             while not supervisor.join(_STEP_S):
                 left = self._left()
                 total = bar.total = max(total, done + left)

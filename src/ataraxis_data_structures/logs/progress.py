@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from ..files.meter import make_bar
+
 Progress = Callable[[int], object]
 
 
@@ -13,11 +15,8 @@ def progress_bar(what: str, steps: int, *, shown: bool, unit: str = "message") -
     if not shown:
         yield lambda _: None
         return
-    from tqdm import tqdm  # noqa: PLC0415  # only who watches pays for it
-
-    bar_type = type("Bar", (tqdm,), {"monitor_interval": 0})  # its monitor is a thread that would outlive the bar
     lock = Lock()
-    with bar_type(total=steps, desc=what, unit=unit) as bar:
+    with make_bar(what, steps, unit=unit) as bar:
 
         def advance(count: int) -> None:
             with lock:

@@ -6,13 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 from ..errors import SegmentError
+from ..files.atomic import sync_folder
 from ..memory import process, segment
 from ..memory.drain import LogDrain, open_hub
 from ..memory.lane import Lane, find_lanes
 from ..memory.owner import is_alive
 from ..memory.segment import Kind
 from . import layout
-from .append import Appender, sync_directory
+from .append import Appender
 from .pointer import read_pointer
 from .resume import journals_of, next_number, release_written
 
@@ -82,7 +83,7 @@ def _salvage(name: str, directory: Path) -> Counter[int]:
                 _drain_into(journal, drain)
                 journal.sync()
             counts.update({source: messages for source, messages, _, _ in journal.tally.sources()})
-        sync_directory(directory)
+        sync_folder(directory)
     _remove_queue(name)
     return counts
 

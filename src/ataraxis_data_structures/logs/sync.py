@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from .append import sync_directory
+from ..files.atomic import sync_folder
 
 
 class Syncer:
@@ -52,7 +52,7 @@ class Syncer:
                 _sync_file(path)
             if not self._names_synced:
                 self._names_synced = True
-                sync_directory(self._directory)
+                sync_folder(self._directory)
             self._paths = self._paths[len(paths) - 1 :] if paths else self._paths
             self._words[1::4] = memoryview(written).cast("Q")[0::4]
 
