@@ -2,7 +2,7 @@
 
 pip install atheris; python tests/stress/fuzz_archives.py [CORPUS] -max_total_time=300 -timeout=5 -rss_limit_mb=2000
 
-Atheris itself keeps some 250 bytes of each input that it tried; what the readers take is bounded by test_archive_fuzz.py.
+Atheris itself keeps some 250 bytes of each input; what the readers take is bounded by test_archive_fuzz.py.
 """
 
 import sys
