@@ -98,16 +98,6 @@ def fill_journal(folder, count, size):
     return folder / header.name
 
 
-def settle(work):
-    """Leave memory and disk alike before each run: in a virtual machine, a page never used yet costs ten others."""
-    with (work / "settle").open("wb", buffering=0) as file:
-        for _ in range(256):
-            file.write(bytes(2**20))
-    os.sync()
-    (work / "settle").unlink()
-    os.sync()
-
-
 def assembly(table, work, label, count, size):
     """Assemble from files, with and without removal, and from a journal; return the archive."""
     kept = work / f"kept {size}"
@@ -115,7 +105,7 @@ def assembly(table, work, label, count, size):
 
     def again(assemble):
         archive.unlink(missing_ok=True)
-        settle(work)
+        measure.settle(work)
         return assemble(kept, remove=False)
 
     def ours(folder, *, remove):
@@ -151,7 +141,7 @@ def anew(work, folder, assemble, filler, count, size):
     folder.mkdir(exist_ok=True)
     (folder / "1_log.npz").unlink(missing_ok=True)
     filler(folder, count, size)
-    settle(work)
+    measure.settle(work)
     return assemble(folder, remove=True)
 
 
@@ -162,7 +152,7 @@ def from_journal(work, other, ours, written, count, size):
 
     def again():
         (journal / "1_log.npz").unlink(missing_ok=True)
-        settle(work)
+        measure.settle(work)
         return ours(journal, remove=False)
 
     cases = {
@@ -182,7 +172,7 @@ def write_in_c(work, size, *removed):
         source.write_text(C_WRITE)
         subprocess.run(["gcc", "-O2", "-o", program, source], check=True)
     (work / "written").unlink(missing_ok=True)
-    settle(work)
+    measure.settle(work)
     done = subprocess.run([program, work / "written", str(size), *removed], check=True, capture_output=True, text=True)
     return float(done.stdout)
 

@@ -325,7 +325,7 @@ def journal(bench, table, peer_end):
         def bare_rate(size=size, blocks=blocks):
             return bench.bare("append", blocks, 1 << 20) * (1 << 20) / size
 
-        got = interleaved({"ours": lambda n=many, size=size: end_to_end(bench, n, size), "bare": bare_rate}, rounds=3)
+        got = interleaved({"ours": lambda n=many, size=size: end_to_end(bench, n, size), "bare": bare_rate}, rounds=9)
         what = f"journal, {size} B against sequential C"
         table.add(what, got["ours"], got["bare"], got["ours"] / got["bare"], 0.6, unit="/s")
 

@@ -223,7 +223,7 @@ def test_a_failed_sync_stops_the_logger_and_is_told(tmp_path, fault, sync):
 
 def test_journals_rotate_and_a_rotation_that_fails_lets_the_old_one_go_on(tmp_path, fault):
     with logger_in(tmp_path, storage="journal") as logger:
-        hold(logger, rotate_bytes=20_000)
+        hold(logger, rotate_bytes=10_000)
         logger.start()
         for turn in range(20):
             fault("rename", errno.EIO if 5 < turn < 15 else 0)

@@ -21,7 +21,7 @@ from .notes import REPORT, Ended, Note
 from .pointer import DirectoryLock
 from .resume import journals_of, next_number, release_written
 from .salvage import is_for_files, salvage_dead
-from .sync import Syncer
+from .sync import Syncer, WriteBack
 
 _TURN_BYTES = 1 << 18
 _WAIT_S = 0.5
@@ -63,8 +63,10 @@ class Writer:
         self._syncer = Syncer(
             self.directory, settings["sync"], settings["sync_interval_ms"] / 1000, self._words, self._fail
         )
-        self._expander = None
-        if settings["storage"] == "npy":
+        self._expander = self._write_back = None
+        if settings["storage"] == "journal":
+            self._write_back = WriteBack()
+        else:
             self._expander = Expander(process.boot_id(), settings["give_up_s"], self._count_file)
         salvage_dead(self.directory)
         for path in journals_of(self.directory):
@@ -108,6 +110,8 @@ class Writer:
         if busy:
             if self._expander is not None:
                 self._expander.grown(self._journal.path, self._journal.position)
+            if self._write_back is not None:
+                self._write_back.grown(self._journal.position)
             self._syncer.wake()
             if self._journal.position >= self._rotate_at:
                 self._rotate()
@@ -159,6 +163,8 @@ class Writer:
         self._syncer.watch(journal.path)
         if self._expander is not None:
             self._expander.take(journal.path, journal.position)
+        if self._write_back is not None:
+            self._write_back.take(journal.path)
         return journal
 
     def _rotate(self) -> None:
