@@ -94,8 +94,8 @@ class WriteBack:
 
     def take(self, path: Path) -> None:
         """Turn to a new journal; the kernel or a sync finishes the one before."""
+        self._position = 0  # before the path: the thread must not count an old position for a new journal
         self._taken.append(path)
-        self._position = 0
         self._work.release()
 
     def grown(self, position: int) -> None:
@@ -108,7 +108,7 @@ class WriteBack:
         while True:
             self._work.acquire()
             if self._taken:
-                self._turn_to(self._taken.pop())
+                self._turn_to(self._taken.pop(0))
             stop = self._position - self._position % _PAGE_BYTES
             if stop > self._begun:
                 disk.write_back(self._fd, self._begun, stop - self._begun)
