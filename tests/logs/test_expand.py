@@ -145,6 +145,23 @@ def test_after_a_power_cut_every_message_is_held_against_the_files(tmp_path):
     assert got.keys() == want.keys()
 
 
+def test_after_a_power_cut_files_of_one_time_are_told_apart(tmp_path):
+    """Another session's file amid ours, one of ours torn and three gone: each message has one file in the end."""
+    stem = "001_00000000000000000007"
+    records = [record(seq, bytes([seq]) * 9, time=7) for seq in range(60)]
+    path = journal(tmp_path, records)
+    with Expansion(path, Fragments(), BOOT) as expansion:
+        expansion.advance(expansion.end())
+    want = sorted(files(tmp_path).values())
+    stranger = (tmp_path / f"{stem}_59.npy").read_bytes().replace(b"\x3b" * 9, b"stranger!")
+    (tmp_path / f"{stem}_3.npy").write_bytes(stranger)
+    (tmp_path / f"{stem}_20.npy").write_bytes(b"")
+    (tmp_path / f"{stem}_30.npy").unlink()
+    (tmp_path / f"{stem}.npy").unlink()
+    expand(path, boot_id=b"another boot ...")
+    assert sorted(files(tmp_path).values()) == sorted([*want, b"stranger!"])
+
+
 KILLED = """
     import sys
     from pathlib import Path

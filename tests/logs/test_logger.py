@@ -91,6 +91,18 @@ def test_equal_keys_odd_times_empty_payloads_and_all_sources_are_kept(tmp_path, 
 
 
 @pytest.mark.parametrize("storage", STORAGES)
+def test_a_clock_that_stands_still_costs_no_more_than_one_that_runs(tmp_path, storage):
+    """30,000 messages under one timestamp: files that are looked for anew each time would take half an hour."""
+    want = [(1, 77, i.to_bytes(4, "little")) for i in range(30_000)]
+    with logger_in(tmp_path, storage=storage) as logger:
+        logger.start()
+        for source, stamp, payload in want:
+            logger.input_queue.put(package(payload, source, stamp))
+        logger.stop()
+        assert read_log(logger.output_directory) == sorted(want)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
 def test_payloads_larger_than_a_lane_arrive_whole(tmp_path, storage):
     rng = np.random.default_rng(3)
     payloads = [rng.bytes(size) for size in (5, 20_000, 300_000, 7, 65_536)]

@@ -26,6 +26,7 @@ _STAMP = struct.Struct("<BQ")
 _NAME_CHOSEN = 1
 _MARK = frame.CHECKPOINT | frame.FOOTER
 _ROWS_AT_ONCE = 1024
+_STEMS_KEPT = 4096
 
 Part = tuple[int, int, int]  # descriptor, offset, length
 
@@ -67,6 +68,7 @@ class Expansion:
         self._damaged: set[tuple[int, int]] = set()
         self._fragments = fragments
         self._claimed: set[str] = set()
+        self._next: dict[str, int] = {}  # below this suffix, all names of a stem are taken
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._page = mmap.mmap(self._fd, layout.HEADER_BYTES)
@@ -173,7 +175,7 @@ class Expansion:
             self._write(_name(stem, words[Words.SUFFIX]), os.O_TRUNC, source, time, parts)
             return
         words[Words.EXPANDED] = self.position
-        suffix = 0
+        suffix = self._next.get(stem, 0)
         while True:
             suffix = self._free(stem, suffix, source, time, parts)
             if suffix < 0:
@@ -194,12 +196,21 @@ class Expansion:
             if self._compare and name not in self._claimed:
                 verdict = self._judge(name, source, time, parts)
                 if verdict is not None:
-                    self._claimed.add(name)
+                    self._claim(stem, suffix)
                     return -1 if verdict else suffix
             suffix += 1
+        self._claim(stem, suffix)
+        return suffix
+
+    def _claim(self, stem: str, suffix: int) -> None:
+        """Note whose a name is, so that a clock that stands still does not cost a look at each file of before."""
         if self._compare:
             self._claimed.add(_name(stem, suffix))
-        return suffix
+            if suffix != self._next.get(stem, 0):  # one below may still be found to be a message's own
+                return
+        elif len(self._next) >= _STEMS_KEPT:
+            self._next.clear()  # the price is one search from the start
+        self._next[stem] = suffix + 1
 
     def _judge(self, name: str, source: int, time: int, parts: list[Part]) -> bool | None:
         """Compare a file from before a power cut: True: this message, None: another, False: torn and gone."""
