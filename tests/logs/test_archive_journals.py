@@ -48,6 +48,15 @@ def read(folder, source=1):
     return [(int(m.timestamp_us) - log_files.ONSET, m.payload.tolist()) for m in reader.iter_messages()]
 
 
+def test_more_journals_than_descriptors_become_one_archive(folder):
+    write_journal(folder, session(1, []))
+    for number in range(1, 300):
+        write_journal(folder, [(1, number, b"x")], number=number, first_seq=number)
+    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); "
+    subprocess.run([sys.executable, "-c", few + ASSEMBLE, folder], check=True)
+    assert read(folder) == [(number, list(b"x")) for number in range(1, 300)]
+
+
 def test_journals_become_the_archives_that_files_become(folder, tmp_path):
     messages = session(1, [(30, [3]), (10, [1]), (10, [2]), (20, [])]) + session(200, [(5, [9])])
     write_journal(folder, messages[:4])

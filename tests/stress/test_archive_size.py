@@ -84,4 +84,10 @@ def test_a_large_log_is_assembled_in_little_memory(tmp_path, rounds, save, short
     with zipfile.ZipFile(path) as entries:
         assert entries.read(f"{log_files.name_of(1, count)}.npy") == npy.message(1, count, payload(count))
         assert len(entries.namelist()) == count + 1
+    del reader
+    log_files.save(tmp_path, 1, count + 1, np.frombuffer(payload(count + 1), np.uint8))
+    done = subprocess.run([sys.executable, "-c", ASSEMBLE, tmp_path], check=True, stdout=subprocess.PIPE, text=True)
+    print(f"one more message into it: peak {int(done.stdout.split()[0]) / 1024:.0f} MiB, {done.stdout.split()[1]} s")
+    assert int(done.stdout.split()[0]) / 1024 <= max(limit_mib, 190)  # a window of the old archive is mapped
+    assert len(LogArchiveReader(path)) == count + 1
     path.unlink()

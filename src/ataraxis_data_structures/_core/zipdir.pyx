@@ -145,16 +145,18 @@ cdef class Directory:
             raise ValueError(f"{self.name(row)}: {FAULTS[fault]}")
         return start, row.size, unpacked
 
-    def starts(self) -> bytearray:
-        """Return where the stored bytes of each entry start, as words."""
-        cdef Py_ssize_t count = <Py_ssize_t>self._end.count, index
+    def starts(self, Py_ssize_t first, Py_ssize_t stop) -> bytearray:
+        """Return where the stored bytes of some entries start, as words."""
+        cdef Py_ssize_t index, count
+        first = max(first, 0)
+        count = max(min(stop, <Py_ssize_t>self._end.count) - first, 0)
         cdef bytearray room = PyByteArray_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(uint64_t))
         cdef uint64_t *start = <uint64_t *>PyByteArray_AS_STRING(room)
         cdef int fault
         for index in range(count):
-            fault = axds_zip_locate(&self._bytes[0], self._end.start, self._row + index, start + index)
+            fault = axds_zip_locate(&self._bytes[0], self._end.start, self._row + first + index, start + index)
             if fault:
-                raise ValueError(f"{self.name(self._row + index)}: {FAULTS[fault]}")
+                raise ValueError(f"{self.name(self._row + first + index)}: {FAULTS[fault]}")
         return room
 
     def messages(self, const Py_ssize_t[::1] indices not None, *, bint check=True) -> tuple:

@@ -1,7 +1,6 @@
 """An archive opened for reading: its bytes, the rows of its directory, and the messages behind them."""
 
 import io
-import mmap
 import os
 import zlib
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._core import npy, zipdir
+from .._core.mapped import MappedFile
 from ..errors import ArchiveError
 
 ROW = np.dtype(zipdir.ROW)
@@ -215,7 +215,7 @@ def _load(path: Path, *, memory_mapping: bool) -> NDArray[np.uint8]:
         if not size:
             raise ArchiveError(f"{path}: expected an archive, got an empty file")
         if memory_mapping:
-            return np.frombuffer(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ), np.uint8)
+            return np.frombuffer(MappedFile(file.fileno(), size), np.uint8)
         data = np.frombuffer(file.read(), np.uint8)
         data.flags.writeable = False
         return data

@@ -1,6 +1,5 @@
 """The reading end of journals: their records in file order, around whatever is damaged."""
 
-import mmap
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._core import frame
+from .._core.mapped import MappedFile
 from . import layout
 from .layout import Header, Totals, Words
 from .pages import WINDOW_BYTES, forget_pages
@@ -115,6 +115,6 @@ def _map(path: Path) -> memoryview:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         size = os.fstat(fd).st_size
-        return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_READ) if size else b"")
+        return memoryview(MappedFile(fd, size) if size else b"")
     finally:
         os.close(fd)

@@ -1,6 +1,6 @@
 """What an archive that exists already contributes to the one that takes its place."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from .._core import members, npy, zipdir
 from ..errors import ArchiveError
 from .contents import Contents
+from .pages import WINDOW_BYTES, forget_pages
 from .plan import MEMBER, Part
 
 _ONSET_BYTES = 8
@@ -20,10 +21,8 @@ def archive_part(contents: Contents) -> Part:
     rows = np.zeros(len(entries), MEMBER)
     for name in ("time", "size", "crc", "repeat", "source"):
         rows[name] = entries[name]
-    try:
-        rows["place"] = np.frombuffer(contents.directory.starts(), np.uint64)
-    except ValueError as fault:
-        raise contents.error(str(fault)) from None
+    for start, starts in _starts(contents):
+        rows["place"][start : start + len(starts)] = starts
     ours = entries["kind"] & zipdir.OURS != 0
     plain = ours & (entries["method"] != zipdir.DEFLATED)
     rows["origin"] = np.where(plain, members.FROM_ARCHIVE, members.FROM_ELSEWHERE)
@@ -78,6 +77,18 @@ def refuse_two_sessions(source: int, old: Part | None, new: Iterable[Part]) -> N
             f"the archive of source {source} holds messages without an onset, which would count from that of the new "
             "session: move it to a directory of its own"
         )
+
+
+def _starts(contents: Contents) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+    """Yield where stored bytes start, some entries at a time: a look at each header maps nearly the whole file."""
+    step = max(1, len(contents) * WINDOW_BYTES // len(contents.bytes))
+    for start in range(0, len(contents), step):
+        try:
+            room = contents.directory.starts(start, start + step)
+        except ValueError as fault:
+            raise contents.error(str(fault)) from None
+        yield start, np.frombuffer(room, np.uint64)
+        forget_pages([contents.bytes])
 
 
 def _onsets(part: Part) -> set[int]:

@@ -1,10 +1,11 @@
 """Pages of mapped files, which count as this process's memory once they were looked at."""
 
-import mmap
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+
+from .._core.mapped import MappedFile
 
 WINDOW_BYTES = 96 * 2**20
 """How much of mapped files is looked at before it is forgotten."""
@@ -14,5 +15,5 @@ def forget_pages(buffers: Iterable[Any]) -> None:
     """Take the pages of mapped files out of this process's memory; they stay in the page cache."""
     for buffer in buffers:
         mapped = buffer.base if isinstance(buffer, np.ndarray) else getattr(buffer, "obj", None)
-        if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise") and len(mapped):
-            mapped.madvise(mmap.MADV_DONTNEED)
+        if isinstance(mapped, MappedFile):
+            mapped.forget()
