@@ -1,3 +1,6 @@
+from typing import final
+
+@final
 class MappedFile:
     def __init__(self, fd: int, size: int) -> None: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...

@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, autotestdict=False
 """A file mapped for reading; mmap.mmap keeps a descriptor for each map, and a process has few of them."""
 
+cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.errno cimport errno
 
@@ -14,6 +15,8 @@ cdef extern from "<sys/mman.h>" nogil:
     void* MAP_FAILED
 
 
+@cython.final
+@cython.auto_pickle(False)
 cdef class MappedFile:
     """The bytes of a file as a read-only buffer; unmapped when the last view of it is gone."""
 
