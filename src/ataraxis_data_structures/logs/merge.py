@@ -82,6 +82,7 @@ def refuse_two_sessions(source: int, old: Part | None, new: Iterable[Part]) -> N
 def _starts(contents: Contents) -> Iterator[tuple[int, NDArray[np.uint64]]]:
     """Yield where stored bytes start, some entries at a time: a look at each header maps nearly the whole file."""
     step = max(1, len(contents) * WINDOW_BYTES // len(contents.bytes))
+    forget_pages([contents.bytes])  # the directory, read as a whole
     for start in range(0, len(contents), step):
         try:
             room = contents.directory.starts(start, start + step)

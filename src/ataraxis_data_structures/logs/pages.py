@@ -7,7 +7,7 @@ import numpy as np
 
 from .._core.mapped import MappedFile
 
-WINDOW_BYTES = 96 * 2**20
+WINDOW_BYTES = 64 * 2**20
 """How much of mapped files is looked at before it is forgotten."""
 
 
