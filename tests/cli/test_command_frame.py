@@ -132,6 +132,25 @@ def test_ctrl_c_is_status_130_and_one_word():
     assert (process.returncode, out, err) == (130, "", "axds: interrupted\n")
 
 
+CTRL_C = "os.kill(os.getpid(), signal.SIGINT)"
+WRITER = f"type('W', (), {{'write': lambda _, text: {CTRL_C} or sys.__stderr__.write(text), 'flush': lambda _: 0}})"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (f"type('Held', (), {{'__del__': lambda self: {CTRL_C}}})(); time.sleep(60)", 130, "axds: interrupted\n"),
+        (f"sys.stderr = {WRITER}(); raise ValueError('odd')", 1, "axds: odd\n"),
+        (f"import atexit; atexit.register(lambda: {CTRL_C}); return 0", 0, ""),
+    ],
+    ids=["in a destructor", "in the report of an error", "at the exit"],
+)
+def test_ctrl_c_is_neither_lost_nor_a_traceback(body, status, said):
+    process = run_planted(f"import signal; {body}")
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (status, said)
+
+
 def test_an_import_of_the_package_brings_nothing_beyond_numpy_but_itself():
     code = (
         "import sys, numpy; had = set(sys.modules)\n"

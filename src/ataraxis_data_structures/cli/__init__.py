@@ -9,6 +9,7 @@ import argparse
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
@@ -53,14 +54,14 @@ _EXPECTED = (OSError, ValueError, RuntimeError, LookupError, ImportError, Memory
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status; an error is one line on stderr, never a traceback."""
+    """Run one command and return the status to exit with; an error is one line on stderr, never a traceback."""
     warnings.showwarning = _show_warning
+    sys.unraisablehook = _repeat_ctrl_c
     try:
         try:
-            return _run(list(sys.argv[1:] if argv is None else argv))
+            return _run_and_flush(list(sys.argv[1:] if argv is None else argv))
         finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            _ignore_ctrl_c()
     except SystemExit as end:  # argparse, which has said why
         return end.code if isinstance(end.code, int) else _FAILED
     except BaseException as error:
@@ -73,6 +74,14 @@ class _Parser(argparse.ArgumentParser):
     def print_help(self, file: Any = None) -> None:
         # The base class hides that nobody reads.
         print(self.format_help(), end="", file=file)
+
+
+def _run_and_flush(words: list[str]) -> int:
+    try:
+        return _run(words)
+    finally:
+        if sys.stdout is not None:
+            sys.stdout.flush()
 
 
 def _run(words: list[str]) -> int:
@@ -127,8 +136,7 @@ def _unknown(group: str, name: str) -> str:
 
 def _report(error: BaseException) -> int:
     """Say what went wrong in one line; return the exit status."""
-    if isinstance(error, KeyboardInterrupt):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would show where the interpreter was
+    _ignore_ctrl_c()  # it may have come just before the first call
     _drop_output()
     if isinstance(error, KeyboardInterrupt):
         return _complain("interrupted", _INTERRUPTED)
@@ -139,6 +147,20 @@ def _report(error: BaseException) -> int:
     if isinstance(error, _EXPECTED):
         return _complain(describe(error), _FAILED)
     return _complain(f"unexpected {type(error).__name__}: {describe(error)}; AXDS_DEBUG=1 shows where", _UNEXPECTED)
+
+
+def _repeat_ctrl_c(unraisable: Any) -> None:
+    """Interrupt once more if a Ctrl-C came in a destructor or a weak reference's callback, which can't pass it on."""
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        main_thread = threading.main_thread().ident
+        threading.Timer(0.01, signal.pthread_kill, (main_thread, signal.SIGINT)).start()  # at once, it would come here
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
+def _ignore_ctrl_c() -> None:
+    """Let the process end in peace: from here on a Ctrl-C would only show where the interpreter was."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _complain(message: str, status: int) -> int:
