@@ -11,7 +11,8 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -109,7 +110,8 @@ def _run(words: list[str]) -> int:
 
 def _load(name: str) -> tuple[ModuleType, argparse.ArgumentParser]:
     """Return a command's module and the parser of its arguments."""
-    module = import_module(f".{name.replace(' ', '.')}", __name__)
+    with _later_ctrl_c():
+        module = import_module(f".{name.replace(' ', '.')}", __name__)
     parser = _Parser(
         prog=f"axds {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -147,6 +149,19 @@ def _report(error: BaseException) -> int:
     if isinstance(error, _EXPECTED):
         return _complain(describe(error), _FAILED)
     return _complain(f"unexpected {type(error).__name__}: {describe(error)}; AXDS_DEBUG=1 shows where", _UNEXPECTED)
+
+
+@contextmanager
+def _later_ctrl_c() -> Iterator[None]:
+    """Hold a Ctrl-C back: an import that is cut short fails with any error, or goes on."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 def _repeat_ctrl_c(unraisable: Any) -> None:
