@@ -9,13 +9,12 @@ import argparse
 import os
 import signal
 import sys
-import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
+
+from .interrupts import ignore_ctrl_c, import_uninterrupted, repeat_lost_ctrl_c
 
 _COMMANDS: dict[str, str] = {
     "demo": "record, archive and read back this machine's own telemetry",
@@ -57,12 +56,12 @@ _EXPECTED = (OSError, ValueError, RuntimeError, LookupError, ImportError, Memory
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the status to exit with; an error is one line on stderr, never a traceback."""
     warnings.showwarning = _show_warning
-    sys.unraisablehook = _repeat_ctrl_c
+    sys.unraisablehook = repeat_lost_ctrl_c
     try:
         try:
             return _run_and_flush(list(sys.argv[1:] if argv is None else argv))
         finally:
-            _ignore_ctrl_c()
+            ignore_ctrl_c()
     except SystemExit as end:  # argparse, which has said why
         return end.code if isinstance(end.code, int) else _FAILED
     except BaseException as error:
@@ -110,8 +109,7 @@ def _run(words: list[str]) -> int:
 
 def _load(name: str) -> tuple[ModuleType, argparse.ArgumentParser]:
     """Return a command's module and the parser of its arguments."""
-    with _later_ctrl_c():
-        module = import_module(f".{name.replace(' ', '.')}", __name__)
+    module = import_uninterrupted(f"{__name__}.{name.replace(' ', '.')}")
     parser = _Parser(
         prog=f"axds {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -138,7 +136,7 @@ def _unknown(group: str, name: str) -> str:
 
 def _report(error: BaseException) -> int:
     """Say what went wrong in one line; return the exit status."""
-    _ignore_ctrl_c()  # it may have come just before the first call
+    ignore_ctrl_c()  # it may have come just before the first call
     _drop_output()
     if isinstance(error, KeyboardInterrupt):
         return _complain("interrupted", _INTERRUPTED)
@@ -149,33 +147,6 @@ def _report(error: BaseException) -> int:
     if isinstance(error, _EXPECTED):
         return _complain(describe(error), _FAILED)
     return _complain(f"unexpected {type(error).__name__}: {describe(error)}; AXDS_DEBUG=1 shows where", _UNEXPECTED)
-
-
-@contextmanager
-def _later_ctrl_c() -> Iterator[None]:
-    """Hold a Ctrl-C back: an import that is cut short fails with any error, or goes on."""
-    came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        for number in came[:1]:
-            signal.raise_signal(number)
-
-
-def _repeat_ctrl_c(unraisable: Any) -> None:
-    """Interrupt once more if a Ctrl-C came in a destructor or a weak reference's callback, which can't pass it on."""
-    if isinstance(unraisable.exc_value, KeyboardInterrupt):
-        main_thread = threading.main_thread().ident
-        threading.Timer(0.01, signal.pthread_kill, (main_thread, signal.SIGINT)).start()  # at once, it would come here
-    else:
-        sys.__unraisablehook__(unraisable)
-
-
-def _ignore_ctrl_c() -> None:
-    """Let the process end in peace: from here on a Ctrl-C would only show where the interpreter was."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _complain(message: str, status: int) -> int:

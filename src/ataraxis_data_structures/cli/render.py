@@ -5,10 +5,11 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from .interrupts import import_uninterrupted
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +83,7 @@ def shows_progress(arguments: argparse.Namespace) -> bool:
 def require(module: str, extra: str) -> ModuleType:
     """Import a library of an extra, or say how to install it."""
     try:
-        return import_module(module)
+        return import_uninterrupted(module)
     except ImportError as error:
         name = module.partition(".")[0]
         raise ImportError(
