@@ -19,6 +19,7 @@ from ataraxis_data_structures.memory.channel import LogDrain
 from ataraxis_data_structures.memory.lane import find_lanes
 from ataraxis_data_structures.memory.owner import pid_of
 from draining import drain_once, drain_round, messages, queue_of, scan
+from logtools import wait_for
 
 FORK = multiprocessing.get_context("fork")
 LANE_BYTES = 1 << 16
@@ -305,6 +306,7 @@ def test_a_stopped_consumer_is_waited_for_and_nobody_is_declared_dead():
             start(put_and_note_timeouts, queue, oracle.words, 0),
             start(put_count, queue, 1, oracle.words, 1, 3000),
         ]
+        wait_for(lambda: pid_of(queue.hub.consumer) == consumer.pid)
         os.kill(consumer.pid, signal.SIGSTOP)
         deadline = time.monotonic() + 30
         while oracle.words[2] < 3 and time.monotonic() < deadline:
