@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest_cli import axds  # noqa: F401 a fixture
+
 NOBODY = 65534
 MEMORY = Path("/dev/shm")
 

@@ -1,4 +1,5 @@
 import os
+import shutil
 import threading
 import time
 
@@ -39,6 +40,12 @@ def test_of_a_link_to_a_folder_only_the_link_goes(tmp_path, plant):
     assert (kept / "data").exists()
 
 
+def test_a_dangling_link_is_unlinked(tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    delete_directory(tmp_path / "link")
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_missing_folder_is_nothing_to_remove(tmp_path):
     delete_directory(tmp_path / "none")
 
@@ -75,6 +82,76 @@ def test_a_folder_that_cannot_be_removed_is_left_with_a_warning(tmp_path, plant,
     assert time.monotonic() - start < 4
     assert (root / "closed/x").exists()
     (root / "closed").chmod(0o700)
+
+
+def test_a_folder_that_others_empty_as_well_is_gone_when_the_call_returns(tmp_path, plant):
+    for turn in range(10):
+        root = plant(tmp_path / f"r{turn}", {f"{i}/f": b"" for i in range(300)})
+
+        def remove_some(root=root):
+            for i in range(0, 300, 7):
+                try:
+                    (root / f"{i}/f").unlink()
+                    (root / str(i)).rmdir()
+                except OSError:
+                    continue
+
+        other = threading.Thread(target=remove_some)
+        other.start()
+        delete_directory(root)
+        assert not root.exists()
+        other.join()
+
+
+def become_files(root):
+    for name in ("a", "b"):
+        shutil.rmtree(root / name)
+        (root / name).write_bytes(b"")
+
+
+def become_folders(root):
+    (root / "f").unlink()
+    (root / "f/g").mkdir(parents=True)
+
+
+def lead_out(root):
+    shutil.rmtree(root / "a")
+    (root / "a").symlink_to(root.parent / "kept")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda root: (root / "a").rmdir(), become_files, become_folders, lead_out, shutil.rmtree],
+    ids=["a folder is gone", "folders are files", "a file is a folder", "a folder is a link", "all is gone"],
+)
+def test_what_others_replace_between_a_look_and_a_removal_goes_too(tmp_path, plant, monkeypatch, change):
+    kept = plant(tmp_path / "kept", {"data": b"1"})
+    root = plant(tmp_path / "r", {"a": None, "b/x": b"1", "f": b"2"})
+    real, looked = os.scandir, []
+
+    class Looking:
+        """A look into a folder, after which others have their turn."""
+
+        def __init__(self, fd):
+            self.entries = real(fd)
+
+        def __enter__(self):
+            listed = list(self.entries)
+            for entry in listed:
+                entry.is_dir(follow_symlinks=False)
+            if not looked:
+                looked.append(1)
+                change(root)
+            return iter(listed)
+
+        def __exit__(self, *error):
+            self.entries.close()
+
+    monkeypatch.setattr(os, "scandir", lambda fd: Looking(fd) if not looked else real(fd))
+    delete_directory(root)
+    assert looked
+    assert not root.exists()
+    assert (kept / "data").exists()
 
 
 def test_a_folder_that_is_still_written_to_is_removed_once_the_writer_ends(tmp_path):

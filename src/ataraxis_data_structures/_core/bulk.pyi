@@ -5,6 +5,9 @@ import numpy as np
 LEFT_LARGE: Final[int]
 LEFT_EXISTS: Final[int]
 LEFT_CHANGED: Final[int]
+LOST_TIME: Final[int]
+LOST_ATTRIBUTES: Final[int]
+ROW: Final[int]
 
 def load_files(
     folder: int,
@@ -14,5 +17,6 @@ def load_files(
     limit: int,
     target: int = -1,
 ) -> int: ...
-def stamp(fd: int, mode: int, mtime_ns: int) -> None: ...
+def copy_metadata(source: int, target: int) -> int: ...
+def same_attributes(first: int, second: int) -> bool: ...
 def unlink_files(folder: int, names: list[bytes]) -> None: ...

@@ -14,55 +14,34 @@ from libc.string cimport memcpy, strlen
 
 import os
 
-cdef extern from *:
+cdef extern from "metadata.h":
     """
-    #include <fcntl.h>
-    #include <sys/stat.h>
-    #include <unistd.h>
-    #ifdef __APPLE__
-    #define st_mtim st_mtimespec
-    #define st_ctim st_ctimespec
-    #endif
-    #define AXDS_NS(t) ((int64_t)(t).tv_sec * 1000000000 + (t).tv_nsec)
-
-    typedef struct { int64_t size, inode, mtime_ns, ctime_ns; int mode, regular; } axds_mark;
-
-    static int axds_mark_of(int fd, axds_mark *mark) {
-        struct stat s;
-        if (fstat(fd, &s)) return -1;
-        mark->size = s.st_size; mark->inode = (int64_t)s.st_ino;
-        mark->mtime_ns = AXDS_NS(s.st_mtim); mark->ctime_ns = AXDS_NS(s.st_ctim);
-        mark->mode = s.st_mode & 07777; mark->regular = S_ISREG(s.st_mode);
-        return 0;
-    }
-
     /* A pipe must not make us wait, so nothing is opened to be waited for. */
     static int axds_open(int folder, const char *name, int follow) {
         return openat(folder, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
     }
 
     static int axds_create(int folder, const char *name, int mode) {
-        return openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        return openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode & 0777);
     }
 
-    static int axds_stamp(int fd, const axds_mark *mark) {
-        struct stat s;
-        struct timespec times[2];
-        if (fstat(fd, &s)) return -1;
-        if ((int)(s.st_mode & 07777) != mark->mode && fchmod(fd, mark->mode)) return -1;
-        times[0].tv_sec = 0; times[0].tv_nsec = UTIME_NOW;
-        times[1].tv_sec = mark->mtime_ns / 1000000000; times[1].tv_nsec = mark->mtime_ns % 1000000000;
-        if (times[1].tv_nsec < 0) { times[1].tv_nsec += 1000000000; times[1].tv_sec -= 1; }
-        return futimens(fd, times);
-    }
+    static int axds_is_regular(const struct stat *status) { return S_ISREG(status->st_mode); }
     """
-    ctypedef struct axds_mark:
-        int64_t size, inode, mtime_ns, ctime_ns
-        int mode, regular
-    int axds_mark_of(int fd, axds_mark *mark) nogil
+    ctypedef struct timespec:
+        int64_t tv_sec, tv_nsec
+    ctypedef struct status_t "struct stat":
+        int64_t st_size, st_ino
+        int st_mode
+        timespec st_mtim, st_ctim
+    enum:
+        AXDS_LOST_TIME
+        AXDS_LOST_ATTRIBUTES
+    int fstat(int fd, status_t *status) nogil
     int axds_open(int folder, const char *name, int follow) nogil
     int axds_create(int folder, const char *name, int mode) nogil
-    int axds_stamp(int fd, const axds_mark *mark) nogil
+    int axds_is_regular(const status_t *status) nogil
+    int axds_copy_metadata(int source, int target, const status_t *like, int fresh, int *lost) nogil
+    int axds_same_attributes(int first, int second) nogil
     Py_ssize_t read(int fd, void *room, size_t size) nogil
     Py_ssize_t write(int fd, const void *data, size_t size) nogil
     int close(int fd) nogil
@@ -74,6 +53,8 @@ cdef enum Left:  # what a file can be left as, instead of a position in the buff
     CHANGED = -3
 
 LEFT_LARGE, LEFT_EXISTS, LEFT_CHANGED = LARGE, EXISTS, CHANGED
+LOST_TIME, LOST_ATTRIBUTES = AXDS_LOST_TIME, AXDS_LOST_ATTRIBUTES
+ROW = 8  # columns of what `load_files` tells of a file
 
 
 cdef Py_ssize_t fill(int fd, uint8_t *room, Py_ssize_t size) noexcept nogil:
@@ -102,41 +83,43 @@ cdef int drain(int fd, const uint8_t *data, Py_ssize_t size) noexcept nogil:
     return 0
 
 
-cdef int put_copy(int target, const char *name, const uint8_t *data, Py_ssize_t size, axds_mark *mark) noexcept nogil:
-    """Create a file with its contents, mode and time; return 0 or the errno."""
-    cdef int failed, fd = axds_create(target, name, mark.mode)
+cdef int put_copy(int source, int target, const char *name, const uint8_t *data, Py_ssize_t size, status_t *like,
+                  int *lost) noexcept nogil:
+    """Create a file with the contents, attributes, mode and time of an open one; return 0 or the errno."""
+    cdef int failed, fd = axds_create(target, name, like.st_mode)
     if fd < 0:
         return errno
     failed = drain(fd, data, size)
-    if not failed and axds_stamp(fd, mark):
-        failed = errno
+    if not failed:
+        failed = axds_copy_metadata(source, fd, like, 1, lost)
     if close(fd) and not failed:  # a quota or a network may refuse here what it took before
         failed = errno
     return failed
 
 
-cdef int take(int source, int target, const char *name, uint8_t *room, Py_ssize_t limit, axds_mark *mark,
-              int64_t *size) noexcept nogil:
+cdef int take(int source, int target, const char *name, uint8_t *room, Py_ssize_t limit, status_t *status,
+              int64_t *size, int *lost) noexcept nogil:
     """Read one open file of at most `limit` bytes, and copy it if there is a target; return 0, a Left, or the errno."""
-    cdef axds_mark after
+    cdef status_t after
     cdef int failed
-    if axds_mark_of(source, mark):
+    if fstat(source, status):
         return errno
-    if not mark.regular:
+    if not axds_is_regular(status):
         return EINVAL
-    size[0] = mark.size
-    if mark.size > limit:
+    size[0] = status.st_size
+    if status.st_size > limit:
         return LARGE
-    size[0] = fill(source, room, mark.size + 1)  # one byte more finds the end, or that it moved
+    size[0] = fill(source, room, status.st_size + 1)  # one byte more finds the end, or that it moved
     if size[0] < 0:
         return errno
     if target < 0:
-        return 0 if size[0] <= mark.size else LARGE
-    if axds_mark_of(source, &after):
+        return 0 if size[0] <= status.st_size else LARGE
+    if fstat(source, &after):
         return errno
-    if size[0] != mark.size or after.mtime_ns != mark.mtime_ns or after.size != mark.size:
+    if (size[0] != status.st_size or after.st_size != status.st_size or after.st_mtim.tv_sec != status.st_mtim.tv_sec
+            or after.st_mtim.tv_nsec != status.st_mtim.tv_nsec):
         return CHANGED
-    failed = put_copy(target, name, room, size[0], mark)
+    failed = put_copy(source, target, name, room, size[0], status, lost)
     return EXISTS if failed == EEXIST else failed
 
 
@@ -144,8 +127,8 @@ cdef Py_ssize_t load(int folder, int target, const char **names, Py_ssize_t coun
                      Py_ssize_t limit, int64_t *rows, int *failed) noexcept nogil:
     """Handle files until the buffer is full; return how many, and the errno of the next one if it failed."""
     cdef Py_ssize_t i, at = 0, length
-    cdef axds_mark mark
-    cdef int fd, code
+    cdef status_t status
+    cdef int fd, code, lost
     cdef int64_t got = 0
     for i in range(count):
         length = strlen(names[i])
@@ -156,15 +139,17 @@ cdef Py_ssize_t load(int folder, int target, const char **names, Py_ssize_t coun
             failed[0] = errno
             return i
         memcpy(room + at, names[i], length)
-        code = take(fd, target, names[i], room + at + length, limit, &mark, &got)
+        lost = 0
+        code = take(fd, target, names[i], room + at + length, limit, &status, &got, &lost)
         close(fd)
         if code > 0:
             failed[0] = code
             return i
         rows[0] = at if code == 0 else code
         rows[1] = at + length + got if code == 0 else got
-        rows[2], rows[3], rows[4] = mark.inode, mark.mtime_ns, mark.ctime_ns
-        rows += 5
+        rows[2], rows[3], rows[4] = status.st_ino, status.st_mtim.tv_sec, status.st_mtim.tv_nsec
+        rows[5], rows[6], rows[7] = status.st_ctim.tv_sec, status.st_ctim.tv_nsec, lost
+        rows += 8
         if code == 0:
             at += length + got
     return count
@@ -187,11 +172,12 @@ cdef const char **pointers(list names) except NULL:
 def load_files(int folder, list names, uint8_t[::1] room, int64_t[:, ::1] rows, Py_ssize_t limit, int target=-1) -> int:
     """Put name and contents of each file into `room`, and copy it to `target`; return how many were handled.
 
-    A row is start, end, inode, mtime_ns, ctime_ns; a negative start says why the file is left to the caller, and its
-    end is then the size. `room` must hold more than `limit` bytes and a name; larger files are left.
+    A row is start, end, inode, mtime and ctime in seconds and ns (64 bits of ns end in 2262), and what the copy lost; a
+    negative start says why the file is left to the caller, and its end is then the size. `room` must hold more than
+    `limit` bytes and a name; larger files are left.
     """
-    if rows.shape[0] < len(names) or rows.shape[1] != 5:
-        raise ValueError(f"expected {len(names)} rows of 5, got {rows.shape[0]} of {rows.shape[1]}")
+    if rows.shape[0] < len(names) or rows.shape[1] != ROW:
+        raise ValueError(f"expected {len(names)} rows of {ROW}, got {rows.shape[0]} of {rows.shape[1]}")
     if room.shape[0] < limit + 8192:
         raise ValueError(f"expected a buffer of at least {limit + 8192} bytes, got {room.shape[0]}")
     if not names:
@@ -207,12 +193,25 @@ def load_files(int folder, list names, uint8_t[::1] room, int64_t[:, ::1] rows, 
     return handled
 
 
-def stamp(int fd, int mode, int64_t mtime_ns) -> None:
-    """Give an open file its mode, if it differs, and its time."""
-    cdef axds_mark mark
-    mark.mode, mark.mtime_ns = mode, mtime_ns
-    if axds_stamp(fd, &mark):
+def copy_metadata(int source, int target) -> int:
+    """Give an open file or folder the attributes, ACLs, mode and time of another; return what it could not store."""
+    cdef status_t like
+    cdef int lost = 0, failed
+    with nogil:
+        failed = errno if fstat(source, &like) else axds_copy_metadata(source, target, &like, 0, &lost)
+    if failed:
+        raise OSError(failed, os.strerror(failed))
+    return lost
+
+
+def same_attributes(int first, int second) -> bool:
+    """Return whether two open files have the same ACL and attributes of users."""
+    cdef int same
+    with nogil:
+        same = axds_same_attributes(first, second)
+    if same < 0:
         raise OSError(errno, os.strerror(errno))
+    return bool(same)
 
 
 def unlink_files(int folder, list names) -> None:

@@ -9,16 +9,16 @@ Example:
 """
 
 import argparse
-from pathlib import Path
 
 from ..errors import IntegrityError
 from ..files.checksum import calculate_directory_manifest, combine, verify_directory_checksum, write_checksum
+from .places import local_folder
 from .render import add_json, print_json, shows_progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("directory", type=Path)
+    parser.add_argument("directory", type=local_folder)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--save", action="store_true", help="keep the checksum in the folder as ax_checksum.txt")
     what.add_argument("--verify", action="store_true", help="check the folder against its ax_checksum.txt")

@@ -5,16 +5,16 @@ Example:
 """
 
 import argparse
-from pathlib import Path
 
 from ..files.checksum import compare_directories
+from .places import local_folder
 from .render import add_json, print_json, shows_progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("first", type=Path)
-    parser.add_argument("second", type=Path)
+    parser.add_argument("first", type=local_folder)
+    parser.add_argument("second", type=local_folder)
     parser.add_argument("--threads", type=int, metavar="N", help="how many threads work (default: all CPUs but two)")
     add_json(parser)
 

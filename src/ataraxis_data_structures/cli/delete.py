@@ -1,5 +1,8 @@
 """Delete a folder with all it holds; links are removed, never followed.
 
+Refused are `.` and `..`, the root and the home folder or what holds it, and a folder on or beneath which another file
+system is mounted.
+
 Example:
     axds delete /data/session_01 --yes
 """
@@ -9,12 +12,14 @@ import sys
 from pathlib import Path
 
 from ..files.delete import delete_directory
+from ..files.places import refuse_removal
+from .places import removable_folder
 from .render import add_json, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("directory", type=Path)
+    parser.add_argument("directory", type=removable_folder)
     parser.add_argument("--yes", action="store_true", help="do not ask")
     add_json(parser)
 
@@ -24,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     directory = arguments.directory
     if not directory.is_symlink() and not directory.exists():
         raise FileNotFoundError(2, "No such file or directory", str(directory))
+    refuse_removal(directory)
     if not arguments.yes and not _confirmed(directory):
         return 1
     delete_directory(directory)

@@ -13,12 +13,13 @@ from pathlib import Path
 from ..files.remote import is_remote
 from ..files.transfer import transfer_directory
 from .advice import require_directory
+from .places import local_folder
 from .render import add_json, print_json, shows_progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("source", type=Path)
+    parser.add_argument("source", type=local_folder)
     parser.add_argument("destination", type=_place, help="a folder, or a URL such as s3://bucket/session_01")
     parser.add_argument("--verify", action="store_true", help="compare the copy's checksum with the source's")
     parser.add_argument("--remove-source", action="store_true", help="delete the source once the copy is verified")
@@ -31,7 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Copy the folder."""
-    require_directory(arguments.source)
+    if not arguments.remove_source:
+        require_directory(arguments.source)
+    elif arguments.source == Path():  # an explicit `.`, which has no name to remove it by
+        arguments.source = Path.cwd()
     verify = arguments.verify or arguments.remove_source
     transfer_directory(
         arguments.source,
@@ -54,4 +58,4 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _place(text: str) -> Path | str:
-    return text if is_remote(text) else Path(text)
+    return text if is_remote(text) else local_folder(text)

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from xxhash import xxh3_128, xxh3_128_digest
 
-from .._core.bulk import LEFT_CHANGED, load_files, stamp
+from .._core.bulk import LEFT_CHANGED, ROW, copy_metadata, load_files
 from .digest import PIECE_BYTES, SMALL_BYTES, batches, in_threads, room
+from .losses import Losses
 from .meter import Meter
 
 _SOURCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -39,22 +40,23 @@ class Copied(NamedTuple):
 
 
 def copy_files(
-    source: int, target: int, names: Sequence[str], threads: int, meter: Meter, *, hashed: bool
+    source: int, target: int, names: Sequence[str], threads: int, meter: Meter, lost: Losses, *, hashed: bool
 ) -> dict[str, Copied]:
     """Copy files whose folders exist, and return what was read of each if it is hashed.
 
-    What lies at the target already is read, and only what differs is written.
+    What lies at the target already is read, and only what differs is written. What the target could not store is
+    counted in `lost`.
 
     Raises:
         RuntimeError: A file changed while it was copied, or is no regular file any more.
     """
     found: dict[str, Copied] = {}
     left: list[str] = []
-    work = partial(_copy_small, source, target, meter, hashed)
+    work = partial(_copy_small, source, target, meter, lost, hashed)
     for copied, rest in in_threads(work, batches(names), threads, meter):
         found.update(copied)
         left += rest
-    work_left = partial(_copy_large, source, target, meter, hashed)
+    work_left = partial(_copy_large, source, target, meter, lost, hashed)
     copies = dict(zip(left, in_threads(work_left, left, threads, meter), strict=True))
     return found | copies if hashed else {}
 
@@ -63,6 +65,7 @@ def _copy_small(
     source: int,
     target: int,
     meter: Meter,
+    lost: Losses,
     hashed: bool,  # noqa: FBT001 - bound by partial
     names: Sequence[str],
 ) -> tuple[dict[str, Copied], list[str]]:
@@ -70,27 +73,38 @@ def _copy_small(
     found: dict[str, Copied] = {}
     left: list[str] = []
     encoded = [os.fsencode(name) for name in names]
-    rows = np.empty((len(names), 5), dtype=np.int64)
+    rows = np.empty((len(names), ROW), dtype=np.int64)
     view = memoryview(room())
     done = 0
     while done < len(names):
         size = 0
         handled = load_files(source, encoded[done:], room(), rows, SMALL_BYTES, target)
-        for name, key, (start, end, *mark) in zip(names[done:], encoded[done:], rows[:handled].tolist(), strict=False):
+        for name, key, row in zip(names[done:], encoded[done:], rows[:handled].tolist(), strict=False):
+            start, end, inode, mtime_s, mtime, ctime_s, ctime, flags = row
             if start == LEFT_CHANGED:
                 raise RuntimeError(f"{name} changed while it was copied")
             if start < 0:
                 left.append(name)
                 continue
             if hashed:
-                found[name] = Copied(xxh3_128_digest(view[start:end]), *mark)
+                times = mtime_s * 10**9 + mtime, ctime_s * 10**9 + ctime
+                found[name] = Copied(xxh3_128_digest(view[start:end]), inode, *times)
+            if flags:
+                lost.add(name, flags)
             size += end - start - len(key)
         meter.add(size)
         done += handled
     return found, left
 
 
-def _copy_large(source: int, target: int, meter: Meter, hashed: bool, name: str) -> Copied:  # noqa: FBT001
+def _copy_large(
+    source: int,
+    target: int,
+    meter: Meter,
+    lost: Losses,
+    hashed: bool,  # noqa: FBT001 - bound by partial
+    name: str,
+) -> Copied:
     source_fd = os.open(name, _SOURCE, dir_fd=source)
     try:
         before = os.fstat(source_fd)
@@ -99,11 +113,11 @@ def _copy_large(source: int, target: int, meter: Meter, hashed: bool, name: str)
         target_fd = _open_target(target, name)
         try:
             digest = _copy_contents(source_fd, target_fd, name, before, meter, hashed=hashed)
+            os.ftruncate(target_fd, before.st_size)
+            lost.add(name, copy_metadata(source_fd, target_fd))
             after = os.fstat(source_fd)
             if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
                 raise RuntimeError(f"{name} changed while it was copied")
-            os.ftruncate(target_fd, before.st_size)
-            stamp(target_fd, stat.S_IMODE(before.st_mode), before.st_mtime_ns)
         finally:
             os.close(target_fd)
     finally:

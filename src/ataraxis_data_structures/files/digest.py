@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_128, xxh3_128_digest
 
-from .._core.bulk import load_files
+from .._core.bulk import ROW, load_files
 from .meter import Meter
 
 # Small files share a buffer that stays in a core's cache; larger ones come in pieces, since xxhash releases the
@@ -89,7 +89,7 @@ def _digest_small(root: int, names: Sequence[str], meter: Meter) -> tuple[dict[s
     found: dict[str, bytes] = {}
     large: list[str] = []
     encoded = [os.fsencode(name) for name in names]
-    rows = np.empty((len(names), 5), dtype=np.int64)
+    rows = np.empty((len(names), ROW), dtype=np.int64)
     buffer = room()
     view = memoryview(buffer)
     done = 0

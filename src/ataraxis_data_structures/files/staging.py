@@ -4,10 +4,11 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from .._core.bulk import stamp, unlink_files
+from .._core.bulk import copy_metadata, unlink_files
+from .losses import Losses
 from .walk import Tree, open_beneath
 
 _INSIDE = ".axds.partial"
@@ -38,7 +39,7 @@ def staged(folder: Path) -> Iterator[int]:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         _lock(fd, folder)
-        os.fchmod(fd, 0o700)
+        _own(fd)
         yield fd
     finally:
         os.close(fd)
@@ -71,13 +72,25 @@ def make_links(source: int, target: int, links: Sequence[str]) -> None:
         os.utime(link, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=target, follow_symlinks=False)
 
 
-def stamp_folders(source: int, target: int, folders: Sequence[str]) -> None:
-    """Give folders their modes and times; the deepest first, since each stamp needs the way to it."""
+def stamp_folders(source: int, target: int, folders: Sequence[str], lost: Losses) -> None:
+    """Give folders their attributes, modes and times; the deepest first, since each needs the way to it."""
     for folder in reversed(folders):
-        status = os.stat(folder or ".", dir_fd=source)
-        fd = open_beneath(target, folder)
+        with ExitStack() as opened:
+            pair = []
+            for root in (source, target):
+                pair.append(open_beneath(root, folder))
+                opened.callback(os.close, pair[-1])
+            lost.add(folder or ".", copy_metadata(*pair))
+
+
+def make_writable(root: int, folders: Sequence[str]) -> None:
+    """Give the owner the right to change what folders hold, where it is missing; no right of others changes."""
+    for folder in folders:
+        fd = open_beneath(root, folder)
         try:
-            stamp(fd, stat.S_IMODE(status.st_mode), status.st_mtime_ns)
+            mode = stat.S_IMODE(os.fstat(fd).st_mode)
+            if mode & 0o300 != 0o300:
+                os.fchmod(fd, mode | 0o300)
         finally:
             os.close(fd)
 
@@ -85,10 +98,19 @@ def stamp_folders(source: int, target: int, folders: Sequence[str]) -> None:
 def publish_inside(staging: int, destination: int, tree: Tree, names: Sequence[str]) -> None:
     """Move staged files and links to their places in a folder that exists, each by one rename."""
     make_folders(destination, tree.folders)
+    make_writable(destination, tree.folders)
     for name in names:
         os.rename(name, name, src_dir_fd=staging, dst_dir_fd=destination)
     for folder in reversed(tree.folders):
         os.rmdir(folder, dir_fd=staging)
+
+
+def _own(fd: int) -> None:
+    """Let nobody else in, and drop the ACLs that the folder above gives to what is made in it."""
+    os.fchmod(fd, 0o700)
+    for name in os.listxattr(fd) if hasattr(os, "listxattr") else ():
+        if name.startswith("system.posix_acl_"):
+            os.removexattr(fd, name)
 
 
 def _lock(fd: int, folder: Path) -> None:

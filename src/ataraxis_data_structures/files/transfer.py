@@ -1,23 +1,29 @@
 """Copy a folder so that the target is absent, marked partial, or whole."""
 
+import errno
 import os
 import stat
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .._core.bulk import unlink_files
+from .._core.bulk import same_attributes, unlink_files
 from .._core.disk import syncfs
 from ..errors import IntegrityError
 from . import staging
 from .checksum import CHECKSUM_FILE, combine, leads_to_a_file, read_checksum, write_checksum
 from .copying import Copied, copy_files
 from .digest import cpus, digest_files, in_threads
+from .losses import Losses
 from .meter import Meter
+from .places import refuse_removal, refuse_url
 from .remote import Remote, is_remote
 from .walk import Tree, opened, walk
+
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def transfer_directory(
@@ -51,12 +57,16 @@ def transfer_directory(
 
     Raises:
         FileNotFoundError: The source is missing.
+        ValueError: A path that begins like a URL (`Path("s3://bucket")`), or, with `remove_source`, a source that
+            nobody means to remove: `.`, one that ends in `..`, the root, the home folder or what holds it, a mount
+            point.
         RuntimeError: Before anything is written: a linked source, links, pipes, sockets or devices in it, source and
             destination inside each other, files where folders must be, with `verify_integrity` unknown files in the
             destination, or another transfer to it. Later: a file changed while it was copied.
         IntegrityError: What was read back differs, or the source is not what its checksum promises. It names the
             files; nothing was published or removed.
     """
+    refuse_url(source)
     source = Path(source)
     options = _Options(
         threads=num_threads if num_threads >= 1 else cpus(),
@@ -65,25 +75,34 @@ def transfer_directory(
         synced=durable or remove_source,
         resetting=reset_dirty_destination,
         progress=progress,
+        lost=Losses(),
     )
     if is_remote(destination):
         remote = Remote(str(destination), storage_options)
         refuse_source(source)
         carry = partial(_transfer_remote, options, remote)
     else:
+        refuse_url(destination)
+        if not os.fspath(destination):
+            raise ValueError("expected a folder as destination, got an empty name")
         place = Path(os.path.realpath(destination))
-        if remove_source and not source.exists() and _doomed(source).is_dir() and place.is_dir():
+        if remove_source and not os.path.lexists(source) and place.is_dir():
             finish_removal(source, place)
             return
         refuse_source(source)
         refuse_places(source, place)
         carry = partial(_transfer, options, place)
+    if remove_source:
+        refuse_removal(source)
     with opened(source) as root:
         tree = walk(root)
         refuse_kinds(tree, symlinks=symlinks and not is_remote(destination))
-        if verify_integrity and CHECKSUM_FILE not in tree.files and not os.access(source, os.W_OK):
+        if verify_integrity and CHECKSUM_FILE not in tree.files and not _may_change(source):
             raise PermissionError(f"expected to write {CHECKSUM_FILE} into {source}, which does not allow it")
+        if remove_source:
+            _refuse_unremovable(source, root, tree)
         copied = carry(source, root, tree)
+        options.lost.warn(destination)
         if remove_source:
             remove_verified(source, root, tree, copied)
 
@@ -96,6 +115,7 @@ class _Options:
     synced: bool
     resetting: bool
     progress: bool
+    lost: Losses
 
     def meter(self, label: str, root: int, names: Sequence[str]) -> Meter:
         total = sum(os.stat(name, dir_fd=root).st_size for name in names) if self.progress else None
@@ -113,7 +133,7 @@ def _transfer(options: _Options, destination: Path, source: Path, root: int, tre
         there = {} if is_new else _already_there(options, root, destination, tree, held)
         names = [name for name in tree.files if name not in there]
         with options.meter("copy", root, names) as meter:
-            copied = copy_files(root, target, names, options.threads, meter, hashed=options.checked)
+            copied = copy_files(root, target, names, options.threads, meter, options.lost, hashed=options.checked)
         staging.make_links(root, target, tree.links)
         if options.synced:
             _sync(target, names)
@@ -121,14 +141,14 @@ def _transfer(options: _Options, destination: Path, source: Path, root: int, tre
             _read_back(options, target, copied)
         copied |= there
         if options.checksummed:
-            put = partial(copy_files, root, target, threads=1, meter=Meter("checksum"), hashed=True)
+            put = partial(copy_files, root, target, threads=1, meter=Meter("checksum"), lost=options.lost, hashed=True)
             copied |= _settle_checksum(source, root, tree, copied, put)
         if is_new:
-            staging.stamp_folders(root, target, ["", *tree.folders])
+            staging.stamp_folders(root, target, ["", *tree.folders], options.lost)
             folder.rename(destination)
         else:
             staged_names = [name for name in tree.files if name not in there] + tree.links
-            _publish_inside(root, target, destination, tree, staged_names, unknown if options.resetting else [])
+            _publish_inside(options, root, target, destination, tree, staged_names, unknown)
             folder.rmdir()
     if options.synced:
         _sync_parent(destination)
@@ -221,20 +241,61 @@ def remove_verified(source: Path, root: int, tree: Tree, copied: Mapping[str, Co
     _remove_listed(doomed, root, Tree([*copied], tree.folders, tree.links))
 
 
+def _refuse_unremovable(source: Path, root: int, tree: Tree) -> None:
+    """Raise if the rights that can be seen do not let this user remove the source."""
+    if not _may_change(source.absolute().parent):
+        raise PermissionError(errno.EACCES, "cannot remove the source from a folder without write access", str(source))
+    for folder in ("", *tree.folders):
+        if _may_change(folder or ".", root):
+            continue
+        if os.stat(folder or ".", dir_fd=root).st_uid != os.geteuid():
+            name = os.path.join(source, folder)  # noqa: PTH118 - a folder of any length
+            raise PermissionError(errno.EACCES, "cannot remove what a folder without write access holds", name)
+
+
+def _may_change(folder: Path | str, root: int | None = None) -> bool:
+    is_effective = os.access in os.supports_effective_ids
+    return os.access(folder, os.W_OK | os.X_OK, dir_fd=root, effective_ids=is_effective)
+
+
 def finish_removal(source: Path, destination: Path) -> None:
     """Remove what an interrupted removal left, after comparing it with the destination once more."""
+    refuse_removal(source)
     doomed = _doomed(source)
+    if not doomed.is_dir():
+        if not source.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(source))
+        warnings.warn(
+            f"{source} is gone and {destination} is there: taken for a transfer that ended earlier; nothing was done",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return
     with opened(doomed) as root, opened(destination) as target:
         left = walk(root)
-        try:
-            theirs = digest_files(target, left.files, 1, Meter("compare"))
-        except FileNotFoundError as error:
-            raise IntegrityError(f"{doomed} holds a file that {destination} does not: {error.filename}") from error
-        ours = digest_files(root, left.files, 1, Meter("compare"))
-        bad = tuple(name for name, a, b in zip(left.files, ours, theirs, strict=True) if a != b)
-        if bad:
-            raise IntegrityError(f"{doomed} differs from {destination}: {_few(bad)}; nothing is removed", bad)
+        _refuse_unlike(doomed, root, destination, target, left)
         _remove_listed(doomed, root, left)
+
+
+def _refuse_unlike(doomed: Path, root: int, destination: Path, target: int, left: Tree) -> None:
+    """Raise unless the destination holds every file and link of what is about to be removed."""
+    try:
+        theirs = digest_files(target, left.files, 1, Meter("compare"))
+    except FileNotFoundError as error:
+        raise IntegrityError(f"{doomed} holds a file that {destination} does not: {error.filename}") from error
+    ours = digest_files(root, left.files, 1, Meter("compare"))
+    bad = tuple(name for name, a, b in zip(left.files, ours, theirs, strict=True) if a != b)
+    bad += tuple(link for link in left.links if not _same_link(root, target, link))
+    bad += tuple(left.others)
+    if bad:
+        raise IntegrityError(f"{doomed} differs from {destination}: {_few(bad)}; nothing is removed", bad)
+
+
+def _same_link(first: int, second: int, link: str) -> bool:
+    try:
+        return os.readlink(link, dir_fd=first) == os.readlink(link, dir_fd=second)
+    except OSError:
+        return False
 
 
 def _doomed(source: Path) -> Path:
@@ -243,6 +304,7 @@ def _doomed(source: Path) -> Path:
 
 
 def _remove_listed(place: Path, root: int, tree: Tree) -> None:
+    staging.make_writable(root, ["", *tree.folders])
     unlink_files(root, [os.fsencode(name) for name in (*tree.files, *tree.links)])
     for folder in reversed(tree.folders):
         os.rmdir(folder, dir_fd=root)
@@ -276,7 +338,7 @@ def _already_there(options: _Options, root: int, destination: Path, tree: Tree, 
             ours, theirs = (os.stat(name, dir_fd=fd, follow_symlinks=False) for fd in (root, target))
             if _looks(ours) == _looks(theirs):
                 alike[name] = ours
-        names = list(alike)
+        names = [name for name in alike if _attributes_alike(root, target, name)]
         if options.synced:
             _sync(target, names)  # an earlier call may have left them in the cache only
         with options.meter("compare", root, names * 2) as meter:
@@ -286,6 +348,18 @@ def _already_there(options: _Options, root: int, destination: Path, tree: Tree, 
         for name, ours, theirs in zip(names, ours_digests, their_digests, strict=True)
         if ours == theirs
     }
+
+
+def _attributes_alike(first: int, second: int, name: str) -> bool:
+    one = os.open(name, _FILE, dir_fd=first)
+    try:
+        other = os.open(name, _FILE, dir_fd=second)
+        try:
+            return same_attributes(one, other)
+        finally:
+            os.close(other)
+    finally:
+        os.close(one)
 
 
 def _looks(status: os.stat_result) -> tuple[int, int, int]:
@@ -329,12 +403,19 @@ def _settle_checksum(
 
 
 def _publish_inside(
-    root: int, target: int, destination: Path, tree: Tree, names: Sequence[str], unknown: Sequence[str]
+    options: _Options,
+    root: int,
+    target: int,
+    destination: Path,
+    tree: Tree,
+    names: Sequence[str],
+    unknown: Sequence[str],
 ) -> None:
     with opened(destination) as place:
-        unlink_files(place, [os.fsencode(name) for name in unknown])
+        if options.resetting:
+            unlink_files(place, [os.fsencode(name) for name in unknown])
         staging.publish_inside(target, place, tree, names)
-        staging.stamp_folders(root, place, tree.folders)
+        staging.stamp_folders(root, place, tree.folders, options.lost)
 
 
 def _sync(target: int, names: Sequence[str]) -> None:
