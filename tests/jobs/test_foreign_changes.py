@@ -244,6 +244,6 @@ def test_a_reader_without_the_right_to_write_reads(shared, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError("read-only folder")
 
-    monkeypatch.setattr("ataraxis_data_structures.jobs.store.Store.remember", refuse)
+    monkeypatch.setattr("ataraxis_data_structures.jobs.tracker_file.TrackerFile.remember", refuse)
     assert tracker.get_job_status(ids[1]) is SUCCEEDED
     assert tracker.get_summary()[SUCCEEDED] == 1

@@ -19,7 +19,7 @@ from . import entry, owner
 from .attempts import Attempt, AttemptLog
 from .executor import default_executor_id
 from .state import JobState, ProcessingStatus, TrackerStatus
-from .store import Entries, Store
+from .tracker_file import Entries, TrackerFile
 
 LOCK_TIMEOUT_S = 10
 _POLL_INTERVAL_S = 0.005  # a waiting process costs 1 % of a core; filelock's own 50 ms would idle a busy tracker
@@ -137,18 +137,18 @@ class ProcessingTracker(YamlConfig):
 
     def reset(self) -> None:
         """Forget all jobs."""
-        with self._locked(making=True) as store:
-            store.reset()
+        with self._locked(making=True) as file:
+            file.reset()
 
     def restore(self) -> Path | None:
         """Put the last good state in the place of a damaged file; return where the damaged one is kept.
 
         Raises TrackerError if the file is readable or no good state is known.
         """
-        with self._locked() as store:
-            if self.file_path.exists() and _is_readable(store):
+        with self._locked() as file:
+            if self.file_path.exists() and _is_readable(file):
                 raise TrackerError(f"{self.file_path}: expected a damaged file, got one that is readable")
-            return store.restore()
+            return file.restore()
 
     # ---- one job's way
 
@@ -156,8 +156,8 @@ class ProcessingTracker(YamlConfig):
         """Note that a job runs; without an executor, under the scheduler's id, else `pid:N` of the calling process."""
         by, now = executor_id or default_executor_id(), _now_us()
         owned = owner.this_process() if by == f"pid:{os.getpid()}" else None  # a scheduler's job outlives its caller
-        with self._locked() as store:
-            store.edit(job_id, lambda state: _start(store, job_id, state, (by, now), owned))
+        with self._locked() as file:
+            file.edit(job_id, lambda state: _start(file, job_id, state, (by, now), owned))
         if job_id in self._claims:
             self._claims[job_id] = by, now
 
@@ -189,10 +189,10 @@ class ProcessingTracker(YamlConfig):
         TrackerError.
         """
         by, now = executor_id or default_executor_id(), _now_us()
-        with self._locked() as store:
-            lease = owner.renew_lease(store.side / "leases", lease_s) if self.file_path.exists() else ""
+        with self._locked() as file:
+            lease = owner.renew_lease(file.side / "leases", lease_s) if self.file_path.exists() else ""
             me = {**owner.this_process(), "lease": lease}
-            taken = store.edit_scheduled(lambda job_id, state: _start(store, job_id, state, (by, now), me))
+            taken = file.edit_scheduled(lambda job_id, state: _start(file, job_id, state, (by, now), me))
         if taken is None:
             return None
         self._claims[taken[0]] = by, now
@@ -200,8 +200,8 @@ class ProcessingTracker(YamlConfig):
 
     def renew_lease(self, *, lease_s: float = 300.0) -> None:
         """Tell other hosts that this process still works on what it claimed; call it well within the lease."""
-        with self._locked() as store:
-            owner.renew_lease(store.side / "leases", lease_s)
+        with self._locked() as file:
+            owner.renew_lease(file.side / "leases", lease_s)
 
     # ---- jobs given back
 
@@ -212,7 +212,7 @@ class ProcessingTracker(YamlConfig):
     def reset_jobs(self, job_ids: list[str]) -> list[str]:
         """Schedule these jobs anew, whatever their state; return their ids in the file's order. All or none."""
 
-        def chosen(_: Store, entries: Entries) -> list[str]:
+        def chosen(_: TrackerFile, entries: Entries) -> list[str]:
             if unknown := [job_id for job_id in job_ids if job_id not in entries]:
                 raise ValueError(f"expected ids of tracked jobs, got {unknown[0]!r}")
             wanted = set(job_ids)
@@ -225,16 +225,16 @@ class ProcessingTracker(YamlConfig):
 
         Known are jobs that were claimed or started as `pid:N` by that process; no other is taken for abandoned.
         """
-        with self._locked() as store:
-            return _abandoned(store, store.read())
+        with self._locked() as file:
+            return _abandoned(file, file.read())
 
     def reschedule_abandoned(self) -> list[str]:
         """Schedule the jobs whose executor is dead anew; return their ids."""
 
-        def chosen(store: Store, entries: Entries) -> list[str]:
-            ids = _abandoned(store, entries)
+        def chosen(file: TrackerFile, entries: Entries) -> list[str]:
+            ids = _abandoned(file, entries)
             for job_id in ids:
-                _note_end(store, job_id, store.parsed(job_id, entries[job_id]), "abandoned by its executor")
+                _note_end(file, job_id, file.parsed(job_id, entries[job_id]), "abandoned by its executor")
             return ids
 
         return self._schedule(chosen)
@@ -247,13 +247,13 @@ class ProcessingTracker(YamlConfig):
 
     def get_job_info(self, job_id: str) -> JobState:
         """Return a copy of what is known of one job."""
-        with self._locked() as store:
-            return store.find(job_id)
+        with self._locked() as file:
+            return file.find(job_id)
 
     def get_attempts(self, job_id: str) -> list[Attempt]:
         """Return the runs of a job that this library began, oldest first."""
-        with self._locked() as store:
-            return _log(store).of(job_id)
+        with self._locked() as file:
+            return _log(file).of(job_id)
 
     def find_jobs(self, job_name: str | None = None, specifier: str | None = None) -> dict[str, tuple[str, str]]:
         """Return {id: (name, specifier)} of the jobs that contain both texts."""
@@ -270,14 +270,14 @@ class ProcessingTracker(YamlConfig):
 
     def get_summary(self) -> dict[ProcessingStatus, int]:
         """Return how many jobs have each status."""
-        with self._locked() as store:
-            counts = store.count()
+        with self._locked() as file:
+            counts = file.count()
         return {status: counts[status] for status in ProcessingStatus}
 
     def snapshot(self) -> dict[str, JobState]:
         """Return a copy of everything; {} if there is no file."""
-        with self._locked() as store:
-            return {job_id: store.parsed(job_id, raw) for job_id, raw in store.read().items()}
+        with self._locked() as file:
+            return {job_id: file.parsed(job_id, raw) for job_id, raw in file.read().items()}
 
     def summarize(self) -> dict[str, Any]:
         """Return the jobs, the counts and the status of the whole as plain values."""
@@ -316,7 +316,7 @@ class ProcessingTracker(YamlConfig):
     # ---- under the lock
 
     @contextmanager
-    def _locked(self, *, making: bool = False) -> Generator[Store, None, None]:
+    def _locked(self, *, making: bool = False) -> Generator[TrackerFile, None, None]:
         """Hold the lock that every version of the library takes; a folder that does not exist holds no jobs."""
         if self.file_path.suffix not in (".yaml", ".yml"):
             raise ValueError(f"expected a .yaml or .yml file, got {str(self.file_path)!r}")
@@ -324,32 +324,32 @@ class ProcessingTracker(YamlConfig):
             self.file_path.parent.mkdir(parents=True, exist_ok=True)
         self._is_stale = True
         if not self.file_path.parent.is_dir():
-            yield Store(self.file_path)
+            yield TrackerFile(self.file_path)
             return
         with FileLock(self.lock_path).acquire(LOCK_TIMEOUT_S, poll_interval=_POLL_INTERVAL_S):
-            yield Store(self.file_path)
+            yield TrackerFile(self.file_path)
 
     def _entries(self) -> Entries:
-        with self._locked() as store:
-            return store.read()
+        with self._locked() as file:
+            return file.read()
 
     def _update(self, change: Callable[[Entries], bool]) -> None:
-        with self._locked(making=True) as store:
-            store.update(change)
+        with self._locked(making=True) as file:
+            file.update(change)
 
-    def _schedule(self, choose: Callable[[Store, Entries], list[str]]) -> list[str]:
+    def _schedule(self, choose: Callable[[TrackerFile, Entries], list[str]]) -> list[str]:
         ids: list[str] = []
-        with self._locked() as store:
+        with self._locked() as file:
 
             def schedule(entries: Entries) -> bool:
-                ids.extend(choose(store, entries))
+                ids.extend(choose(file, entries))
                 for job_id in ids:
-                    state = store.parsed(job_id, entries[job_id])
+                    state = file.parsed(job_id, entries[job_id])
                     state.schedule()
                     entries[job_id] = entry.render(job_id, state)
                 return bool(ids)
 
-            store.update(schedule)
+            file.update(schedule)
         return ids
 
     def _end(self, job_id: str, status: ProcessingStatus, error_message: str | None) -> None:
@@ -359,10 +359,10 @@ class ProcessingTracker(YamlConfig):
             if claim and claim != (state.executor_id, state.started_at):
                 raise TrackerError(f"expected job {job_id} to be this process's, got one given to {state.executor_id}")
             state.end(status, error_message, _now_us())
-            _note_end(store, job_id, state, error_message)
+            _note_end(file, job_id, state, error_message)
 
-        with self._locked() as store:
-            store.edit(job_id, end)
+        with self._locked() as file:
+            file.edit(job_id, end)
 
     def _get_jobs(self) -> dict[str, JobState]:
         if self._is_stale:
@@ -393,26 +393,26 @@ def _new_entries(wanted: Mapping[str, tuple[str, str]], entries: Entries) -> Ent
     return {i: entry.render(i, JobState(*job)) for i, job in wanted.items() if i not in entries}
 
 
-def _is_readable(store: Store) -> bool:
+def _is_readable(file: TrackerFile) -> bool:
     try:
-        store.read()
+        file.read()
     except TrackerError:
         return False
     return True
 
 
-def _log(store: Store) -> AttemptLog:
-    return AttemptLog(store.side / "attempts")
+def _log(file: TrackerFile) -> AttemptLog:
+    return AttemptLog(file.side / "attempts")
 
 
-def _start(store: Store, job_id: str, state: JobState, by: tuple[str, int], owned: owner.Owner | None) -> None:
+def _start(file: TrackerFile, job_id: str, state: JobState, by: tuple[str, int], owned: owner.Owner | None) -> None:
     """Note the attempt first: an executor that is killed in between has begun nothing, but none runs unnoted."""
     state.start(*by)
     event = {"job": job_id, "start": by[1], "executor": by[0], "host": owner.this_host(), "owner": owned}
-    _log(store).append([event])
+    _log(file).append([event])
 
 
-def _note_end(store: Store, job_id: str, state: JobState, error_message: str | None) -> None:
+def _note_end(file: TrackerFile, job_id: str, state: JobState, error_message: str | None) -> None:
     done = state.status if state.status in (_SUCCEEDED, _FAILED) else _FAILED
     end = {
         "job": job_id,
@@ -421,14 +421,14 @@ def _note_end(store: Store, job_id: str, state: JobState, error_message: str | N
         "status": int(done),
         "error": error_message,
     }
-    _log(store).append([end])
+    _log(file).append([end])
 
 
-def _abandoned(store: Store, entries: Entries) -> list[str]:
+def _abandoned(file: TrackerFile, entries: Entries) -> list[str]:
     running = [job_id for job_id, raw in entries.items() if entry.status(raw) is _RUNNING]
-    owners = _log(store).owners() if running else {}
-    leases = store.side / "leases"
-    keys = ((job_id, store.parsed(job_id, entries[job_id]).started_at) for job_id in running)
+    owners = _log(file).owners() if running else {}
+    leases = file.side / "leases"
+    keys = ((job_id, file.parsed(job_id, entries[job_id]).started_at) for job_id in running)
     return [key[0] for key in keys if key in owners and owner.is_dead(owners[key], leases)]
 
 

@@ -28,7 +28,7 @@ Entries = dict[str, bytes]
 Change = Callable[[JobState], None]
 
 
-class Store:
+class TrackerFile:
     """One tracker's file; every method expects the caller to hold the lock."""
 
     def __init__(self, path: Path) -> None:
@@ -51,8 +51,8 @@ class Store:
         """Return the state of one job; ValueError if there is no such job."""
         if not self.path.exists():
             raise _unknown(job_id)
-        with _OpenFile(self, os.O_RDONLY) as file:
-            page = file.page_of(job_id)
+        with _OpenPages(self, os.O_RDONLY) as pages:
+            page = pages.page_of(job_id)
         raw = page.entries[job_id].raw if page else self.read().get(job_id)
         if raw is None:
             raise _unknown(job_id)
@@ -62,12 +62,12 @@ class Store:
         """Change the state of one job; ValueError if there is no such job."""
         if not self.path.exists():
             raise _unknown(job_id)
-        with _OpenFile(self, os.O_RDWR) as file:
-            page = file.page_of(job_id)
+        with _OpenPages(self, os.O_RDWR) as pages:
+            page = pages.page_of(job_id)
             state = self.parsed(job_id, page.entries[job_id].raw) if page else None
             if page and state:
                 change(state)
-                if file.write(page, job_id, entry.render(job_id, state)):
+                if pages.write(page, job_id, entry.render(job_id, state)):
                     return state
         return self._edit_whole(job_id, change, state)
 
@@ -75,8 +75,8 @@ class Store:
         """Change the state of the first scheduled job and return it; None if there is none."""
         if not self.path.exists():
             return None
-        with _OpenFile(self, os.O_RDWR) as file:
-            page = file.first_scheduled()
+        with _OpenPages(self, os.O_RDWR) as pages:
+            page = pages.first_scheduled()
         if isinstance(page, Page):
             job_id = _first_scheduled(page)
         elif page is None:
@@ -193,12 +193,12 @@ class Store:
         return data if scan(data) is not None else None
 
 
-class _OpenFile:
+class _OpenPages:
     """The file as it is at one moment under the lock, with the index if that is of this moment."""
 
-    def __init__(self, store: Store, mode: int) -> None:
-        self._store = store
-        self._descriptor = os.open(store.path, mode | os.O_CLOEXEC)
+    def __init__(self, file: TrackerFile, mode: int) -> None:
+        self._file = file
+        self._descriptor = os.open(file.path, mode | os.O_CLOEXEC)
         stat = os.fstat(self._descriptor)
         self._size = stat.st_size
         self._index = self._signed_index(stat) if self._size > PAGE else None
@@ -250,7 +250,7 @@ class _OpenFile:
         os.pwrite(self._descriptor, data.ljust(min(self._size, PAGE), b"\n"), page.number * PAGE)
         if self._size <= PAGE and len(data) < self._size:
             os.ftruncate(self._descriptor, len(data))
-        self._store.copy_page(page.number, data)
+        self._file.copy_page(page.number, data)
         if self._index:
             self._index.sign(signature(os.fstat(self._descriptor)))
         return True
@@ -262,15 +262,15 @@ class _OpenFile:
     def _signed_index(self, stat: os.stat_result) -> Index | None:
         """Return the index; made anew, as the copy is, when anybody else has changed the file."""
         signed = signature(stat)
-        index = Index.open(self._store.index_path, signed)
+        index = Index.open(self._file.index_path, signed)
         data = b"" if index else os.pread(self._descriptor, self._size, 0)
         if index or scan(data) is None:
             return index
         try:
-            self._store.remember(data, signed)
+            self._file.remember(data, signed)
         except PermissionError:  # a reader without the right to write reads the whole file every time
             return None
-        return Index.open(self._store.index_path, signed)
+        return Index.open(self._file.index_path, signed)
 
 
 def _first_scheduled(page: Page) -> str | None:
