@@ -112,7 +112,7 @@ cdef extern from "lane.h" nogil:
     void axds_reader_span(axds_reader *reader, uint64_t max_bytes)
     bint axds_release(axds_reader *reader, uint64_t size)
     bint axds_lane_empty(const axds_lane *lane)
-    void axds_wait_for_records(axds_hub *hub, const axds_reader *const *readers, uint64_t count, uint32_t lanes_seen,
+    void axds_wait_for_records(axds_hub *hub, axds_reader *const *readers, uint64_t count, uint32_t lanes_seen,
                                uint32_t state_seen, uint64_t slice_ns)
     void axds_hub_wake(axds_hub *hub)
     uint32_t axds_next_claim(axds_hub *hub)

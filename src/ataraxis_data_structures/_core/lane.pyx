@@ -196,7 +196,7 @@ cdef class Hub:
         cdef uint64_t end = axds_now_ns() + <uint64_t>(max(timeout_s, 0.0) * 1e9), now = 0
         cdef uint32_t state = STATES.index(state_seen)
         cdef uint64_t count = len(readers), i
-        cdef const axds_reader **each = <const axds_reader **>malloc((count + 1) * sizeof(axds_reader *))
+        cdef axds_reader **each = <axds_reader **>malloc((count + 1) * sizeof(axds_reader *))
         if each == NULL:
             raise MemoryError
         try:
