@@ -1,0 +1,1 @@
+from files.conftest import make_socket, plant  # noqa: F401 fixtures
