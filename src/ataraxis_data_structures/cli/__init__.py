@@ -12,9 +12,10 @@ import sys
 import warnings
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from .interrupts import ignore_ctrl_c, import_uninterrupted, repeat_lost_ctrl_c
+from .terminal import escaped, prepare_streams, print_error
 
 _COMMANDS: dict[str, str] = {
     "demo": "record, archive and read back this machine's own telemetry",
@@ -55,6 +56,7 @@ _EXPECTED = (OSError, ValueError, RuntimeError, LookupError, ImportError, Memory
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the status to exit with; an error is one line on stderr, never a traceback."""
+    prepare_streams()
     warnings.showwarning = _show_warning
     sys.unraisablehook = repeat_lost_ctrl_c
     try:
@@ -74,6 +76,9 @@ class _Parser(argparse.ArgumentParser):
     def print_help(self, file: Any = None) -> None:
         # The base class hides that nobody reads.
         print(self.format_help(), end="", file=file)
+
+    def error(self, message: str) -> NoReturn:
+        super().error(escaped(message))
 
 
 def _run_and_flush(words: list[str]) -> int:
@@ -150,8 +155,7 @@ def _report(error: BaseException) -> int:
 
 
 def _complain(message: str, status: int) -> int:
-    if sys.stderr is not None:
-        sys.stderr.write(f"axds: {message}\n")
+    print_error(message)
     return status
 
 

@@ -4,6 +4,8 @@ import errno
 import os
 from pathlib import Path
 
+from .terminal import escaped
+
 _ADVICE = {
     errno.ENOENT: "check the path",
     errno.EACCES: "ask its owner for access, or run as that user",
@@ -37,9 +39,9 @@ def describe(error: BaseException) -> str:
 
 
 def _name(name: object) -> str:
-    return name.decode(errors="backslashreplace") if isinstance(name, bytes) else str(name)
+    return escaped(os.fsdecode(name) if isinstance(name, bytes) else name)
 
 
 def _one_line(text: str) -> str:
-    """Return the text without line ends, and with bytes that no terminal can show spelled out."""
-    return " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
+    """Return a text of several lines as one."""
+    return " ".join(text.split())

@@ -14,6 +14,7 @@ from ..errors import IntegrityError
 from ..files.checksum import calculate_directory_manifest, combine, verify_directory_checksum, write_checksum
 from .places import local_folder
 from .render import add_json, print_json, shows_progress
+from .terminal import print_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"directory": arguments.directory, "files": len(manifest), "checksum": checksum, **files})
         return 0
     for name, digest in manifest.items() if arguments.manifest else ():
-        print(f"{digest}  {name.encode('utf-8', 'backslashreplace').decode()}")
-    print(checksum)
+        print_line(f"{digest}  {name}")
+    print_line(checksum)
     return 0
 
 
@@ -56,5 +57,5 @@ def _verify(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"directory": arguments.directory, "unchanged": True, "checksum": checksum})
     else:
-        print(f"unchanged: {checksum}")
+        print_line(f"unchanged: {checksum}")
     return 0

@@ -9,6 +9,7 @@ import argparse
 from ..files.checksum import compare_directories
 from .places import local_folder
 from .render import add_json, print_json, shows_progress
+from .terminal import print_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     for said, names in (("changed", found.changed), ("only in the first", found.only_first),
                         ("only in the second", found.only_second)):  # fmt: skip
         for name in names:
-            print(f"{said}: {name.encode('utf-8', 'backslashreplace').decode()}")
+            print_line(f"{said}: {name}")
     if not found:
-        print("the same files with the same contents")
+        print_line("the same files with the same contents")
     return int(bool(found))

@@ -15,6 +15,7 @@ from ..files.delete import delete_directory
 from ..files.places import refuse_removal
 from .places import removable_folder
 from .render import add_json, print_json
+from .terminal import escaped, print_error, print_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,17 +38,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"directory": directory, "deleted": gone})
     elif gone:
-        print(f"deleted {directory}")
+        print_line(f"deleted {directory}")
     return 0 if gone else 1
 
 
 def _confirmed(directory: Path) -> bool:
     if sys.stdin is None or not sys.stdin.isatty():
-        sys.stderr.write("axds: nothing was deleted: add --yes where nobody can be asked\n")
+        print_error("nothing was deleted: add --yes where nobody can be asked")
         return False
-    sys.stderr.write(f"delete {directory} with all it holds? [y/N] ")
+    sys.stderr.write(f"delete {escaped(directory)} with all it holds? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() in ("y", "yes"):
         return True
-    sys.stderr.write("axds: nothing was deleted\n")
+    print_error("nothing was deleted")
     return False

@@ -24,6 +24,7 @@ from tqdm import tqdm
 from .. import DataLogger, LogArchiveReader, SharedMemoryArray, assemble_log_archives
 from . import telemetry
 from .render import add_json, print_json, print_table
+from .terminal import print_line
 
 _SOURCES = 4
 _WORKERS = 2
@@ -167,9 +168,9 @@ def _report(rows: list[dict[str, Any]], kept: Path | None, *, as_json: bool) -> 
         return
     print_table(rows, _COLUMNS)
     lost, twice = (sum(row[column] for row in rows) for column in ("missing", "duplicated"))
-    print(f"{sum(row['messages'] for row in rows):,} messages: {lost} missing, {twice} duplicated")
+    print_line(f"{sum(row['messages'] for row in rows):,} messages: {lost} missing, {twice} duplicated")
     if kept:
-        print(f"kept in {kept}")
+        print_line(f"kept in {kept}")
 
 
 def _positive(text: str) -> float:

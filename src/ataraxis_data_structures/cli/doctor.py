@@ -20,6 +20,7 @@ from .checkup.finding import Finding
 from .checkup.memory import examine_memory
 from .checkup.rig import Plan, examine_rig
 from .render import add_json, print_json, shows_progress
+from .terminal import print_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,10 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"healthy": healthy, "findings": [vars(finding) for finding in findings]})
         return 0 if healthy else 1
     for finding in findings:
-        print(f"{finding.mark:<5} {finding.name}: {finding.said}")
+        print_line(f"{finding.mark:<5} {finding.name}: {finding.said}")
         if finding.advice:
-            print(f"      -> {finding.advice}")
-    print("this machine is fit for the plan" if healthy else "this machine is not fit for the plan as it is")
+            print_line(f"      -> {finding.advice}")
+    print_line("this machine is fit for the plan" if healthy else "this machine is not fit for the plan as it is")
     return 0 if healthy else 1
 
 

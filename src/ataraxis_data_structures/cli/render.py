@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from .interrupts import import_uninterrupted
+from .terminal import escaped, print_line
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def print_json(document: object) -> None:
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Print rows under their column names, numbers to the right."""
     for line in table_lines(rows, columns):
-        print(line)
+        print_line(line)
 
 
 def table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[str]:
@@ -104,7 +105,7 @@ def _cell(value: object) -> str:
         return f"{value:,.1f}"
     if isinstance(value, int):
         return f"{value:,}"
-    return str(value).encode("utf-8", "backslashreplace").decode()
+    return escaped(value)
 
 
 def _plain(value: Any) -> object:

@@ -15,6 +15,7 @@ from ..files.transfer import transfer_directory
 from .advice import require_directory
 from .places import local_folder
 from .render import add_json, print_json, shows_progress
+from .terminal import print_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
                     "source_removed": arguments.remove_source})  # fmt: skip
         return 0
     said = " and verified" if verify else ""
-    print(
+    print_line(
         f"copied{said}: {arguments.destination}" + (f"; removed {arguments.source}" if arguments.remove_source else "")
     )
     return 0

@@ -87,7 +87,7 @@ class ProcessingTracker(YamlConfig):
             if ":" in text:
                 raise ValueError(f"expected a name and a specifier without ':', got {text!r}")
         text = f"{job_name}:{specifier}" if specifier else job_name
-        return xxhash.xxh64_hexdigest(text.encode())
+        return xxhash.xxh64_hexdigest(text.encode(errors="surrogatepass"))  # also of file names that are no UTF-8
 
     # ---- which jobs there are
 

@@ -8,6 +8,7 @@ Example:
 import argparse
 
 from ..render import add_json, print_json
+from ..terminal import print_line
 from .tracker import add_tracker, open_tracker
 
 
@@ -28,5 +29,5 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"scheduled": ids})
         return 0
     for job_id in ids:
-        print(f"scheduled {job_id}")
+        print_line(f"scheduled {job_id}")
     return 0

@@ -13,7 +13,8 @@ import time
 from typing import Any
 
 from ...jobs.tracker import ProcessingTracker
-from ..render import add_json, human_time, print_json, table_lines
+from ..render import add_json, human_time, print_json, print_table
+from ..terminal import print_line
 from .tracker import add_tracker, open_tracker
 
 _CLEAR = "\x1b[H\x1b[J"
@@ -52,12 +53,12 @@ def _show(found: dict[str, Any], arguments: argparse.Namespace) -> None:
     if arguments.watch and sys.stdout.isatty():
         sys.stdout.write(_CLEAR)
     counts = found["summary"]
-    print(f"{found['status']}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+    print_line(f"{found['status']}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
     rows = [_row(job, found["abandoned"]) for job in found["jobs"] if arguments.all or job["status"] != "SUCCEEDED"]
     if rows:
-        print("\n".join(table_lines(rows, ("id", "job", "for", "status", "executor", "started", "error"))))
+        print_table(rows, ("id", "job", "for", "status", "executor", "started", "error"))
     if found["abandoned"]:
-        print(
+        print_line(
             f"{len(found['abandoned'])} abandoned: their process is dead; `axds jobs retry --abandoned` schedules them"
         )
 
@@ -70,5 +71,5 @@ def _row(job: dict[str, Any], abandoned: list[str]) -> dict[str, Any]:
         "status": "abandoned" if job["job_id"] in abandoned else str(job["status"]).lower(),
         "executor": job["executor_id"],
         "started": human_time(job["started_at"]),
-        "error": " ".join((job.get("error_message") or "").split())[:80],
+        "error": " ".join((job.get("error_message") or "").split()),
     }

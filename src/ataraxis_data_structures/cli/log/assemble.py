@@ -7,7 +7,6 @@ Example:
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ...logs.archive import assemble_log_archives
 from ...logs.discovery import read_archive_message_count
 from ...logs.recover import recover_log_directory
 from ..render import add_json, human_bytes, print_json, print_table, shows_progress
+from ..terminal import print_error
 from .session import look_into, require_log
 
 
@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
         print_table(shown, ("source", "messages", "size", "archive"))
     if found.assembled or arguments.keep:
         return 0
-    sys.stderr.write(
-        f"axds: {len(found.journals)} journals and {len(found.files)} files are left; run the command again when "
-        "nobody records there any more\n"
+    print_error(
+        f"{len(found.journals)} journals and {len(found.files)} files are left; run the command again when "
+        "nobody records there any more"
     )
     return 1

@@ -12,6 +12,7 @@ from pathlib import Path
 from ...logs.export import export_archive
 from ...logs.progress import progress_bar
 from ..render import add_json, print_json, require, shows_progress
+from ..terminal import print_line
 from .session import require_log
 
 _LIBRARIES = {"parquet": "pyarrow", "h5": "h5py", "mcap": "mcap"}
@@ -41,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"written": written})
     else:
-        print("\n".join(map(str, written)))
+        for path in written:
+            print_line(path)
     return 0
 
 

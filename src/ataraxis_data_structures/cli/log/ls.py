@@ -11,6 +11,7 @@ from typing import Any
 from ...logs.pointer import read_pointer
 from ...memory.owner import is_alive
 from ..render import add_json, human_bytes, print_json, print_table
+from ..terminal import print_line
 from .session import Contents, find_logs
 
 _TO_DO = {
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(rows)
         return 0 if rows else 1
     if not rows:
-        print(f"no log in {arguments.directory} or below it")
+        print_line(f"no log in {arguments.directory} or below it")
         return 1
     shown = [row | {"size": human_bytes(row["bytes"]), "to do": _TO_DO.get(row["state"], "")} for row in rows]
     print_table(shown, ("directory", "state", "sources", "archives", "journals", "files", "size", "to do"))

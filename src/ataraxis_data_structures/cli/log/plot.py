@@ -14,6 +14,7 @@ import numpy as np
 
 from ...files.atomic import atomic_write
 from ..render import add_json, print_json, require
+from ..terminal import print_line
 from .figures import Figures, figures_of
 from .options import add_gap_limit, gap_limit_us
 from .session import load_series, require_log
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"output": arguments.output, "sources": [one.document() for one in figures]})
     else:
-        print(f"{arguments.output}: {len(figures)} sources")
+        print_line(f"{arguments.output}: {len(figures)} sources")
     return 0
 
 

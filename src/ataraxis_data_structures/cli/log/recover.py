@@ -11,6 +11,7 @@ from pathlib import Path
 from ...logs.recover import recover_log_directory
 from ..advice import require_directory
 from ..render import add_json, print_json
+from ..terminal import print_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
     }
     for kind, count in kinds.items():
         if count:
-            print(f"{count:>12,} {kind}")
-    print("nothing is known to be lost" if found.whole else "something is lost: `axds log verify` tells more")
+            print_line(f"{count:>12,} {kind}")
+    print_line("nothing is known to be lost" if found.whole else "something is lost: `axds log verify` tells more")
     return 0 if found.whole else 1

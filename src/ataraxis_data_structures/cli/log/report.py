@@ -15,6 +15,7 @@ from typing import Any
 from ...files.atomic import atomic_write
 from ...jobs.tracker import ProcessingTracker
 from ..render import add_json, human_bytes, print_json, shows_progress
+from ..terminal import print_line
 from .checks import check_log
 from .figures import figures_of
 from .ls import state_of
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"output": arguments.output, "bytes": len(page.encode()), "sources": sources, "failed": failed})
     else:
         said = f"; look at: {', '.join(failed)}" if failed else ", all checks passed"
-        print(f"{arguments.output}: {len(report.figures)} sources, {human_bytes(len(page.encode()))}{said}")
+        print_line(f"{arguments.output}: {len(report.figures)} sources, {human_bytes(len(page.encode()))}{said}")
     return 1 if failed else 0
 
 

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from ..render import add_json, human_bytes, human_seconds, human_time, print_json, print_table
+from ..terminal import print_line
 from .figures import figures_of
 from .options import add_gap_limit, gap_limit_us
 from .session import load_series, require_log
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     print_table(rows, tuple(rows[0]))
     if account.dropped:
-        print(
+        print_line(
             f"dropped while recording: {', '.join(f'{n:,} of source {s}' for s, n in sorted(account.dropped.items()))}"
         )
     return 0

@@ -19,6 +19,7 @@ from ...logs.statistics import LoggerStatistics, queue_of_logger, statistics_of
 from ...memory import door
 from ...memory.channel import LogQueue
 from ..render import add_json, human_bytes, human_seconds, print_json, table_lines
+from ..terminal import escaped, print_line
 
 _HOME, _CLEAR_BELOW, _CLEAR_LINE = "\x1b[H", "\x1b[J", "\x1b[K"
 _HIDE, _SHOW = "\x1b[?25l\x1b[2J", "\x1b[?25h"
@@ -60,7 +61,7 @@ def _watch(arguments: argparse.Namespace, queue: LogQueue, *, live: bool) -> int
     while True:
         time.sleep(max(arguments.every, 0.05))
         if not (door.FOLDER / queue.name).exists():
-            print("the logger has ended")
+            print_line("the logger has ended")
             return 0
         now, now_s = statistics_of(queue), time.monotonic()
         document = _document(before, now, now_s - looked_s)
@@ -98,10 +99,11 @@ def _print(name: str, document: dict[str, Any], *, live: bool) -> None:
     if document["producers"]:
         lines += ["", *_producer_lines(document["producers"])]
     if not live:
-        print("\n".join(lines))
+        for line in lines:
+            print_line(line)
         return
     width, height = shutil.get_terminal_size()
-    shown = [line[: width - 1] + _CLEAR_LINE for line in lines[: height - 1]]
+    shown = [escaped(line)[: width - 1] + _CLEAR_LINE for line in lines[: height - 1]]
     sys.stdout.write(_HOME + "\n".join(shown) + "\n" + _CLEAR_BELOW)
 
 

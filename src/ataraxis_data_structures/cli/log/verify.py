@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from ..render import add_json, print_json, shows_progress
+from ..terminal import print_line
 from .checks import check_log
 from .session import require_log
 
@@ -28,5 +29,5 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"sound": sound, "checks": [vars(check) for check in checks]})
     else:
         for check in checks:
-            print(f"{_MARKS[check.passed]:<4} {check.name}: {check.said}")
+            print_line(f"{_MARKS[check.passed]:<4} {check.name}: {check.said}")
     return 0 if sound else 1

@@ -10,6 +10,7 @@ import argparse
 
 from ...memory import segment
 from ..render import add_json, human_bytes, print_json, print_table
+from ..terminal import print_line
 from .listing import segment_row
 
 
@@ -25,12 +26,12 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(rows)
         return 0
     if not rows:
-        print("no shared memory of this library is there")
+        print_line("no shared memory of this library is there")
         return 0
     print_table(
         [row | {"memory": human_bytes(row["memory"])} for row in rows],
         ("name", "kind", "memory", "in_use", "creator", "creator_alive"),
     )
     stale = sum(not row["in_use"] for row in rows)
-    print(f"{len(rows)} segments, {human_bytes(sum(row['memory'] for row in rows))} of memory, {stale} not in use")
+    print_line(f"{len(rows)} segments, {human_bytes(sum(row['memory'] for row in rows))} of memory, {stale} not in use")
     return 0

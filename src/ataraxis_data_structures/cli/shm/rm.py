@@ -9,13 +9,13 @@ Example:
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from ...memory import door, segment
 from ...memory.segment import Kind, Segment
 from ...memory.sweep import sweep
 from ..render import add_json, print_json
+from ..terminal import print_error, print_line
 from .listing import segment_row
 
 
@@ -36,11 +36,11 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"removed": removed, "kept": kept})
         return 1 if kept else 0
     for name in removed:
-        print(f"removed {name}")
+        print_line(f"removed {name}")
     if arguments.stale and not removed:
-        print("nothing is stale")
+        print_line("nothing is stale")
     for refusal in kept:
-        sys.stderr.write(f"axds: {refusal['name']}: {refusal['reason']}\n")
+        print_error(f"{refusal['name']}: {refusal['reason']}")
     return 1 if kept else 0
 
 

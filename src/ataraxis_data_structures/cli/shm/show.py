@@ -10,6 +10,7 @@ from typing import Any
 
 from ...memory.segment import Segment
 from ..render import add_json, human_time, print_json
+from ..terminal import print_line
 from .listing import segment_row, users_of
 
 
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(facts)
         return 0
     for key, value in facts.items():
-        print(f"{key:<14} {human_time(value) if key == 'created_us' else _text(value)}")
+        print_line(f"{key:<14} {human_time(value) if key == 'created_us' else _text(value)}")
     return 0
 
 
