@@ -259,6 +259,14 @@ static inline void axds_wait_for_space(axds_writer *writer, uint64_t need, uint6
     axds_store(lane->waiting, 0u);
 }
 
+/* Stores a state in place of the expected one; 0, and nothing done, if another process stored another meanwhile. */
+static inline int axds_change_state(axds_hub *hub, uint32_t before, uint32_t after) {
+    if (!__atomic_compare_exchange_n(&hub->state, &before, after, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return 0;
+    AXDS_STEP("state");
+    axds_hub_wake(hub);
+    return 1;
+}
+
 /* ---- consumer ---- */
 
 typedef struct {

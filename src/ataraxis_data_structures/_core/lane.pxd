@@ -115,6 +115,7 @@ cdef extern from "lane.h" nogil:
     void axds_wait_for_records(axds_hub *hub, axds_reader *const *readers, uint64_t count, uint32_t lanes_seen,
                                uint32_t state_seen, uint64_t slice_ns)
     void axds_hub_wake(axds_hub *hub)
+    int axds_change_state(axds_hub *hub, uint32_t before, uint32_t after)
     uint32_t axds_next_claim(axds_hub *hub)
     bint axds_register(axds_hub *hub, uint32_t claim)
     void axds_forget(axds_hub *hub, uint32_t claim)

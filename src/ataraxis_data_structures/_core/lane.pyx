@@ -93,6 +93,10 @@ cdef class Hub:
         axds_store32(self.hub.state, STATES.index(state))
         axds_hub_wake(self.hub)
 
+    def change_state(self, str before, str after) -> bool:
+        """Store a state in place of the expected one by compare-and-swap; False, and nothing done, if it is another."""
+        return axds_change_state(self.hub, STATES.index(before), STATES.index(after))
+
     @property
     def consumer(self) -> int:
         """Identity of the process that consumes, 0 for none."""

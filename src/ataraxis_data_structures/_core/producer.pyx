@@ -221,13 +221,13 @@ cdef class Producer:
         writer.take_turn(block, deadline)
         try:
             self._tell_gaps(writer)
-            need = axds_message_needs(&writer.writer, length)
-            if need > writer.writer.capacity:
-                return self._put_in_parts(writer, source, stamp, payload, length, block, deadline)
             while not done:
+                # Anew each time: another put, as of a signal handler, may have moved the tail to where pads need more.
+                need = axds_message_needs(&writer.writer, length)
+                if need > writer.writer.capacity:
+                    return self._put_in_parts(writer, source, stamp, payload, length, block, deadline)
                 with nogil:
                     done = axds_put(&writer.writer, source, stamp, payload, length)
-                need = axds_message_needs(&writer.writer, length)
                 if not done and not self._wait(writer, need, source, 1, block, deadline, True):
                     return 0
         finally:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._core import zipdir
-from .commit import MARKER, Aside, finish, locked_folder, publish
+from .commit import MARKER, Aside, finish, publish
 from .contents import Contents
 from .discovery import LOG_ARCHIVE_SUFFIX
 from .journals import Journals, read_journals
@@ -19,6 +19,7 @@ from .listing import Files, list_files
 from .merge import archive_part, find_known, refuse_two_sessions
 from .pack import compare, write_archive
 from .plan import Part, Plan, make_plan
+from .pointer import locked_folder
 from .progress import Progress, progress_bar
 from .recover import finish_log_directory
 from .workers import resolve_workers
@@ -57,8 +58,8 @@ def assemble_log_archives(
     options = _Options(remove_sources, memory_mapping, verify_integrity)
     if not Path(log_directory).is_dir():
         return
-    finish_log_directory(Path(log_directory))
     with locked_folder(Path(log_directory)) as folder:
+        finish_log_directory(Path(log_directory), folder)
         finish(folder, Path(log_directory))
         _assemble(Path(log_directory), folder, options, resolve_workers(max_workers), verbose=verbose)
 

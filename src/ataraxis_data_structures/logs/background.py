@@ -23,6 +23,7 @@ class Expander:
         self._work = threading.Semaphore(0)
         self._asleep = False
         self._ending = False
+        self._complete = False
         self._stuck_since = 0.0
         self._forgotten: list[tuple[int, int]] = []
         self.error: OSError | None = None
@@ -45,13 +46,16 @@ class Expander:
         self._forgotten.append((queue_id, claim))
 
     def close(self) -> bool:
-        """Return when every journal that was taken became files, or False when nothing has moved for a while."""
+        """Return when every whole message has its file, or False when nothing has moved for a while.
+
+        A journal with the first parts of a message whose put has not returned stays for the next logger process.
+        """
         self._ending = True
         self._wake()
         self._thread.join()
         for expansion in self._expansions:
             expansion.close()
-        return not self._frontiers
+        return self._complete
 
     def _made_one(self) -> bool:
         self._count()
@@ -65,17 +69,18 @@ class Expander:
         while True:
             # Looked at before the work: what comes in during it is not slept over.
             self._asleep = True
-            ending, moved, idle = self._ending, False, True
+            ending = self._ending
             try:
-                moved, idle = self._round()
+                moved = self._round()
                 self._stuck_since = 0.0
             except OSError as error:
                 if not self._endure(error):
                     return
                 continue
-            if ending and idle:
+            if ending:
+                self._complete = True
                 return
-            if not moved and not ending:
+            if not moved:
                 self._work.acquire()
 
     def _endure(self, error: OSError) -> bool:
@@ -88,22 +93,27 @@ class Expander:
         time.sleep(_AGAIN_S)
         return True
 
-    def _round(self) -> tuple[bool, bool]:
-        """Return whether anything was done, and whether nothing is left to do but wait for more."""
+    def _round(self) -> bool:
+        """Make the files of all that is there, and return whether there was anything."""
         moved = False
         known = {expansion.path for expansion in self._expansions}
         for path in [path for path in list(self._frontiers) if path not in known]:
             self._expansions.append(Expansion(path, self._fragments, self._boot_id))
         while self._forgotten:
             self._fragments.forget(self._forgotten.pop())
-        for expansion in list(self._expansions):
+        finished = []
+        for expansion in self._expansions:
             frontier = self._frontiers[expansion.path]
             limit = expansion.end() if frontier is None else frontier
             if limit > expansion.position:
                 expansion.advance(limit, self._made_one)
                 moved = True
-            if frontier is None and (expansion.removable or self._ending):
+            if frontier is None:
+                finished.append(expansion)
+        for expansion in finished:
+            # Not one with the first parts of a message whose last part may follow in a later journal.
+            if expansion.removable:
                 expansion.remove()
                 self._expansions.remove(expansion)
                 del self._frontiers[expansion.path]
-        return moved, all(frontier is not None for frontier in self._frontiers.values())
+        return moved

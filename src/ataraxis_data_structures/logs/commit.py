@@ -18,7 +18,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -47,17 +47,6 @@ class Aside(NamedTuple):
 
     written: Written
     name: str
-
-
-@contextmanager
-def locked_folder(path: Path) -> Iterator[int]:
-    """Open a log directory for the only assembly in it at a time; waits for another one to end."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _lock(folder)
-        yield folder
-    finally:
-        os.close(folder)
 
 
 def publish(
@@ -96,15 +85,6 @@ def finish(folder: int, path: Path, *, resumed: bool = True) -> None:
     for name in os.listdir(folder):
         if name.startswith(".") and _TEMPORARY.fullmatch(name):
             os.unlink(name, dir_fd=folder)
-
-
-def _lock(folder: int) -> None:
-    try:
-        import fcntl  # noqa: PLC0415  # not on Windows
-    except ImportError:
-        return
-    with suppress(OSError):  # a file system without locks: whoever shares it has to agree on who assembles
-        fcntl.flock(folder, fcntl.LOCK_EX)
 
 
 def _write_marker(folder: int, archives: list[Aside], sources: Iterable[str], damaged: Iterable[str]) -> None:

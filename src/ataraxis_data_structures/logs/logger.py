@@ -191,8 +191,7 @@ class Session:
             supervisor = self._supervisor
             if supervisor is None:
                 return
-            if self.queue.state != "failed":
-                self.queue.state = "closing"
+            self._ask_to_close()
             try:
                 self._wait_for_end(supervisor)
             finally:
@@ -203,6 +202,12 @@ class Session:
                 self.queue.state = "new"
             if failed or self.queue.hub.notes[Note.ENDED] != Ended.DONE:
                 self._complain(supervisor, failed=failed)
+
+    def _ask_to_close(self) -> None:
+        """Store "closing", whatever a logger process that starts at this moment stores."""
+        while (state := self.queue.state) in ("new", "running", "restarting"):
+            if self.queue.hub.change_state(state, "closing"):
+                return
 
     def flush(self, timeout: float | None) -> None:
         """Ask the logger process to sync, and wait until it did."""

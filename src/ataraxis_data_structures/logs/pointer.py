@@ -1,9 +1,11 @@
-"""Who writes into a log directory: one lock for it, and a note that leads from it to the queue in shared memory."""
+"""Who works in a log directory: one lock for it, and a note that leads from it to the queue in shared memory."""
 
 import fcntl
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,29 +15,51 @@ from ..memory.owner import is_alive, pid_of
 
 POINTER = ".axds-logger.json"
 _STEP_S = 0.02
+_BRIEF_S = 1.0  # an assembly may take an hour: a logger that starts does not wait for it
+
+
+@contextmanager
+def locked_folder(directory: Path, *, patience_s: float = 60.0) -> Iterator[int]:
+    """Open a log directory for the only logger, assembly or recovery in it, and give its descriptor.
+
+    Other assemblies and recoveries are waited for. QueueBusyError while a logger works there, or one that was started
+    still has its owner; a logger whose owner is gone ends by itself and is waited for as long as `patience_s`.
+    """
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        deadline = time.monotonic() + patience_s
+        while not _try_lock(folder):
+            _refuse_logger(directory, late=time.monotonic() > deadline)
+            time.sleep(_STEP_S)
+        yield folder
+    finally:
+        os.close(folder)
 
 
 class DirectoryLock:
     """The right to write into a log directory; the kernel gives it back when its holder dies."""
 
-    def __init__(self, directory: Path, *, queue_id: int = 0, patience_s: float = 0.0) -> None:
+    def __init__(
+        self, directory: Path, *, queue_id: int = 0, patience_s: float = 0.0, folder: int | None = None
+    ) -> None:
         """Take the lock for a queue; QueueBusyError while another queue's logger, or its owner, lives.
 
-        A logger whose owner is gone ends by itself when it has written everything: it is waited for.
+        A logger whose owner is gone ends by itself when it has written everything: it is waited for as long as
+        `patience_s`, an assembly or a recovery for a second at most. `folder` is the descriptor of a caller that holds
+        the directory by `locked_folder` already.
         """
         self.directory = directory
         self._path = directory / POINTER
         self._queue_id = queue_id
-        deadline = time.monotonic() + patience_s
-        while True:
-            self._fd = self._try()
-            if self._fd >= 0:
-                return
-            if self._owner_lives() or time.monotonic() > deadline:
-                note = read_pointer(directory)
-                holder = pid_of(note.get("logger") or note.get("owner") or 0) or "unknown"
-                raise QueueBusyError(f"expected no other logger at work in {directory}, got process {holder}")
-            time.sleep(_STEP_S)
+        self._fd = -1
+        self._folder = -1
+        if folder is None:
+            self._folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._acquire(patience_s)
+        except BaseException:
+            self.release()
+            raise
 
     def note(self, **facts: Any) -> None:
         """Write down which queue the log's messages come from."""
@@ -49,9 +73,10 @@ class DirectoryLock:
 
     def release(self) -> None:
         """Let another logger have the directory."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        for fd in (self._fd, self._folder):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._folder = -1
 
     def __enter__(self) -> Self:
         return self
@@ -60,6 +85,20 @@ class DirectoryLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+    def _acquire(self, patience_s: float) -> None:
+        start = time.monotonic()
+        while True:
+            if self._folder < 0 or _try_lock(self._folder):
+                self._fd = self._try()
+                if self._fd >= 0:
+                    return
+            waited_s = time.monotonic() - start
+            if self._owner_lives() or waited_s > patience_s:
+                raise _busy(self.directory)
+            if waited_s > _BRIEF_S and not _is_logger_alive(read_pointer(self.directory)):
+                raise _busy(self.directory)
+            time.sleep(_STEP_S)
 
     def _try(self) -> int:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -88,3 +127,31 @@ def read_pointer(directory: Path) -> dict[str, Any]:
     except (OSError, ValueError):  # none, or caught in the middle of being written
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _try_lock(folder: int) -> bool:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks on folders: who shares it has to agree on who assembles
+        pass
+    return True
+
+
+def _refuse_logger(directory: Path, *, late: bool) -> None:
+    note = read_pointer(directory)
+    if is_alive(note.get("owner", 0)) or (late and _is_logger_alive(note)):
+        raise _busy(directory)
+
+
+def _is_logger_alive(note: dict[str, Any]) -> bool:
+    return is_alive(note.get("logger", 0))
+
+
+def _busy(directory: Path) -> QueueBusyError:
+    note = read_pointer(directory)
+    holder = pid_of(note.get("logger") or note.get("owner") or 0)
+    if holder:
+        return QueueBusyError(f"expected no other logger at work in {directory}, got process {holder}")
+    return QueueBusyError(f"expected nobody at work in {directory}, got an assembly or recovery of another process")

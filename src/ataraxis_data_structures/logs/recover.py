@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..memory import process
+from ..memory.lane import queue_name
 from .expand import Expansion, Fragments
 from .journal import open_journals
 from .messages import Account, MessageScan
-from .pointer import POINTER, DirectoryLock
+from .pointer import POINTER, DirectoryLock, locked_folder
 from .resume import journals_of
-from .salvage import dead_queues, is_for_files, salvage_dead
+from .salvage import dead_queues, is_dead, is_for_files, salvage_dead
 
 
 @dataclass(frozen=True)
@@ -45,22 +46,23 @@ def recover_log_directory(directory: Path, *, patience_s: float = 60.0) -> Recov
 
     QueueBusyError while a logger works in the directory; one whose owner died is waited for.
     """
-    return _recover(directory, patience_s, counted=True)
+    if not Path(directory).is_dir():
+        raise FileNotFoundError(f"expected a log directory at {Path(directory).resolve()}, got none")
+    with locked_folder(Path(directory), patience_s=patience_s) as folder:
+        return _recover(directory, folder, counted=True)
 
 
-def finish_log_directory(directory: Path) -> None:
-    """Recover a log directory without counting what it has, which reads all its journals."""
-    _recover(directory, 60.0, counted=False)
+def finish_log_directory(directory: Path, folder: int) -> None:
+    """Recover a log directory that is locked as `folder`, without the counting, which reads all its journals."""
+    _recover(directory, folder, counted=False)
 
 
-def _recover(directory: Path, patience_s: float, *, counted: bool) -> Recovery:
+def _recover(directory: Path, folder: int, *, counted: bool) -> Recovery:
     directory = Path(directory).resolve()
-    if not directory.is_dir():
-        raise FileNotFoundError(f"expected a log directory at {directory}, got none")
     had_pointer = (directory / POINTER).exists()
     if not had_pointer and not dead_queues(directory) and not journals_of(directory):
         return Recovery()
-    with DirectoryLock(directory, patience_s=patience_s) as lock:
+    with DirectoryLock(directory, folder=folder) as lock:
         salvaged = salvage_dead(directory)
         account = scan_journals(directory) if counted else Account()
         expanded = _expand_all(directory)
@@ -86,7 +88,11 @@ def _expand_all(directory: Path) -> int:
         waiting.append(expansion)
         made += expansion.advance(expansion.end())
     for expansion in waiting:
-        expansion.remove()
+        # The rest of a message may still lie in the lane of a producer whose queue lives.
+        if expansion.removable or is_dead(queue_name(expansion.header.queue_id)):
+            expansion.remove()
+        else:
+            expansion.close()
     return made
 
 

@@ -28,7 +28,7 @@ def dead_queues(directory: Path) -> list[str]:
         if head is None or head.kind not in (Kind.QUEUE, Kind.LANE) or not name.startswith("axds-"):
             continue
         names.add(name if head.kind == Kind.QUEUE else name.rpartition("-")[0])
-    return [name for name in sorted(names) if _belongs(name, directory) and _is_dead(name)]
+    return [name for name in sorted(names) if _belongs(name, directory) and is_dead(name)]
 
 
 def salvage_dead(directory: Path) -> Counter[int]:
@@ -55,7 +55,8 @@ def _described(description: bytes) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_dead(name: str) -> bool:
+def is_dead(name: str) -> bool:
+    """Tell whether the creator and the logger process of a queue both ended."""
     try:
         _, hub = open_hub(name)
     except FileNotFoundError:
@@ -70,6 +71,9 @@ def _salvage(name: str, directory: Path) -> Counter[int]:
         drain = LogDrain.salvage(name)
     with drain:
         lanes = drain.lanes()
+        if drain.id is not None:
+            # A producer may live: its puts raise from here on, and what it put before is seen below.
+            drain.state = "closed"
         facts = lanes[0].description if lanes else {}
         queue_id, salt = drain.id or facts.get("queue_id", 0), drain.salt or facts.get("salt", 0)
         counts: Counter[int] = Counter()

@@ -74,8 +74,7 @@ class Supervisor:
             if self._in_vain >= (_DEATHS_IN_VAIN if status >= 0 else _KILLS_IN_VAIN):
                 self._queue.state = "failed"
                 return False
-            if self._queue.state == "running":
-                self._queue.state = "restarting"
+            self._queue.hub.change_state("running", "restarting")
             if self._in_vain > 1:
                 time.sleep(min(0.05 * 2 ** min(self._in_vain, 8), _LONGEST_PAUSE_S))
             self._queue.hub.restarts += 1

@@ -77,8 +77,9 @@ class Writer:
         """Write until the owner says stop or nobody is left; return the exit status."""
         signal.signal(signal.SIGTERM, self._terminate)
         self._notes[Note.LOGGER] = own_identity()
-        if self._drain.state not in _ENDING:
-            self._drain.state = "running"
+        # By compare-and-swap: a stop() may be storing "closing" at this moment, and nobody would store it again.
+        if not self._drain.change_state("new", "running"):
+            self._drain.change_state("restarting", "running")
         report(ready=os.getpid())
         looked_s = 0.0
         while True:
@@ -207,6 +208,8 @@ class Writer:
         except OSError as error:
             self._fail(error)
             self._notes[Note.FLUSH_ERRNO] = error.errno or errno.EIO
+        else:
+            self._notes[Note.FLUSH_ERRNO] = 0
         self._notes[Note.FLUSHED] = self._flush_asked
 
     def _waiting(self) -> dict[int, int]:
@@ -217,6 +220,8 @@ class Writer:
         return all(left.get(lane.claim, 0) <= 0 or lane.empty for lane in lanes)
 
     def _ended(self, *, busy: bool) -> bool:
+        if self._terminated or self._drain.state == "closing":
+            self._close_if_abandoned()
         if self._terminated or self._orphaned:
             return not busy and self._drain.idle
         if self._drain.state not in _ENDING:
@@ -229,12 +234,26 @@ class Writer:
         # Producers may go on for ever: what comes after the stop stays in their lanes.
         return self._drain.idle or time.monotonic() - self._closing_since_s > _LATECOMERS_S
 
+    def _close_if_abandoned(self) -> None:
+        """Refuse further puts where the owner is dead: nobody would start another logger for them.
+
+        The state is stored before the lanes are looked at for the last time: a put that returned stored its tail
+        before it read the state, so its message is seen.
+        """
+        if not self._drain.creator_alive:
+            self._drain.state = "closed"
+
     def _look_around(self) -> None:
+        self._retire()
+        if not self._orphaned and not self._drain.creator_alive and not self._drain.owners_alive():
+            self._close_if_abandoned()
+            self._orphaned = True
+
+    def _retire(self) -> None:
         for lane in self._drain.lanes():
             if lane.empty and not lane.owner_alive() and self._expander is not None:
                 self._expander.forget(self._settings["queue_id"], lane.claim)
         self._drain.retire_finished()
-        self._orphaned = not self._drain.creator_alive and not self._drain.owners_alive()
 
     def _finish(self) -> int:
         """Close the journal, wait for its files, and leave the directory as the end of the log wants it."""
@@ -244,20 +263,20 @@ class Writer:
         if is_empty and self._expander is None:
             path.unlink(missing_ok=True)
         self._syncer.close()
+        self._retire()
         done = True
         if self._expander is not None:
             self._expander.grown(path, None)
             done = self._expander.close()
-        if not self._drain.creator_alive:
-            self._drain.state = "closed"
-        self._look_around()
+        self._retire()
+        is_drained = self._drain.idle
         self._drain.close()
         if self._terminated and not self._orphaned and self._drain.state == "running":
             return 0  # the owner, if it lives, starts another
         if done:
             self._lock.erase()
         self._notes[Note.ENDED] = Ended.DONE if done else Ended.UNFINISHED
-        if self._orphaned:
+        if self._orphaned and is_drained:
             from ..memory.channel import LogQueue  # noqa: PLC0415 it brings numpy, half of the time that a start takes
 
             LogQueue.attach(self._settings["queue"]).discard()

@@ -25,7 +25,7 @@ from .._core.record import LogPackage
 from ..errors import LaneFullError
 from . import door, process
 from .drain import LogDrain, open_hub
-from .lane import Lane, Lanes, find_lanes, holds_messages, lane_name
+from .lane import Lane, Lanes, find_lanes, holds_messages, lane_name, queue_name
 from .owner import is_alive, own_identity
 from .segment import Kind, Segment
 from .sweep import sweep_once
@@ -114,7 +114,7 @@ class LogQueue(Producer):
             )
 
         block = Segment.create(
-            f"axds-{queue_id >> 24:010x}",
+            queue_name(queue_id),
             HUB_BYTES,
             kind=Kind.QUEUE,
             description=json.dumps(settings).encode(),

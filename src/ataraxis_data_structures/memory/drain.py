@@ -101,6 +101,10 @@ class LogDrain:
             raise ValueError(f"expected a living queue to call {state!r}, got a salvage")
         self._hub.state = state
 
+    def change_state(self, before: str, after: str) -> bool:
+        """Store a state in place of the expected one; False, and nothing done, if another process was faster."""
+        return self.hub.change_state(before, after)
+
     def held(self) -> list[Lane]:
         """Return the lanes by age, for looking only; new ones appear, those that were retired are gone."""
         return list(self._salvaged.values() if self._lanes is None else self._lanes.refresh().values())

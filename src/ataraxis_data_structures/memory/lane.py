@@ -166,14 +166,19 @@ class Lanes:
         self.seen = -1
 
 
-def lane_name(queue_name: str, claim: int) -> str:
+def queue_name(queue_id: int) -> str:
+    """Return the name of the segment that holds a queue's words."""
+    return f"axds-{queue_id >> 24:010x}"
+
+
+def lane_name(queue: str, claim: int) -> str:
     """Return the name of a lane's segment."""
-    return f"{queue_name}-{claim:x}"
+    return f"{queue}-{claim:x}"
 
 
-def find_lanes(queue_name: str) -> list[str]:
+def find_lanes(queue: str) -> list[str]:
     """Return the names of a queue's lanes from the names of the segments alone."""
-    return [name for name in segment.list_segments() if name.startswith(f"{queue_name}-")]
+    return [name for name in segment.list_segments() if name.startswith(f"{queue}-")]
 
 
 def holds_messages(name: str) -> bool:
