@@ -1,1 +1,1 @@
-from files.conftest import make_socket, plant  # noqa: F401 fixtures
+from files.conftest import make_socket, plant, tmp_path  # noqa: F401 fixtures

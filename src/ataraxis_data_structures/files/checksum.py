@@ -10,9 +10,9 @@ from pathlib import Path
 from xxhash import xxh3_128_hexdigest
 
 from ..errors import IntegrityError
-from .atomic import atomic_write
 from .digest import cpus, digest_files
 from .meter import Meter
+from .unnamed import write_unnamed
 from .walk import opened, walk
 
 CHECKSUM_FILE = "ax_checksum.txt"
@@ -131,9 +131,13 @@ def read_checksum(directory: Path) -> str:
 
 
 def write_checksum(directory: Path, checksum: str) -> None:
-    """Save the checksum of a folder in it."""
-    with atomic_write(directory / CHECKSUM_FILE) as file:
-        file.write(checksum)
+    """Save the checksum of a folder in it; a killed writer leaves nothing else there."""
+    try:
+        if read_checksum(directory) == checksum:
+            return
+    except (OSError, UnicodeDecodeError):  # none, or none that can be read: it is written anew
+        pass
+    write_unnamed(directory / CHECKSUM_FILE, checksum)
 
 
 def _countable(root: int, excluded: frozenset[str]) -> list[str]:

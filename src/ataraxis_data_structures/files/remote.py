@@ -12,8 +12,6 @@ from .copying import Copied
 from .digest import PIECE_BYTES, room
 from .meter import Meter
 
-MARKER = ".axds.partial"
-
 
 def is_remote(destination: Path | str) -> bool:
     """Return whether a destination is a URL and not a path."""
@@ -31,23 +29,24 @@ class Remote:
         self._files, root = core.url_to_fs(url, **(options or {}))
         self._root = root.rstrip("/")
         self.url = url
+        self.marker = ".axds.partial"  # another one where the source has a file or folder of that name
 
     def sizes(self) -> dict[str, int]:
         """Return the size of each file by its path, without the marker."""
         self._files.invalidate_cache()
         found = self._files.find(self._root, detail=True)
         sizes = {name[len(self._root) + 1 :]: int(about["size"]) for name, about in found.items()}
-        sizes.pop(MARKER, None)
+        sizes.pop(self.marker, None)
         return sizes
 
     def mark(self) -> None:
         """Say that what lies here is partial."""
         self._files.makedirs(self._root, exist_ok=True)
-        self._files.pipe_file(self._place(MARKER), b"a transfer to this folder has not ended\n")
+        self._files.pipe_file(self._place(self.marker), b"a transfer to this folder has not ended\n")
 
     def publish(self) -> None:
         """Say that what lies here is whole."""
-        self._files.rm_file(self._place(MARKER))
+        self._files.rm_file(self._place(self.marker))
 
     def remove(self, names: Sequence[str]) -> None:
         """Remove files."""

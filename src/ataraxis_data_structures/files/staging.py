@@ -2,9 +2,11 @@
 
 import fcntl
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain, count
 from pathlib import Path
 
 from .._core.bulk import copy_metadata, unlink_files
@@ -12,21 +14,33 @@ from .losses import Losses
 from .walk import Tree, open_beneath
 
 _INSIDE = ".axds.partial"
+_LEFTOVER = re.compile(r"\..+\.(partial|removed)", re.DOTALL)
 _NAME_BYTES = 255
 
 
-def staging_of(destination: Path) -> Path:
-    """Return the folder whose existence marks the destination as partial."""
+def marker_name(tree: Tree) -> str:
+    """Return the name that marks a folder as partial: one that the source does not use, as a partial one does."""
+    taken = {*tree.files, *tree.folders, *tree.links}
+    return next(name for name in chain([_INSIDE], map(f"{_INSIDE}.{{}}".format, count(1))) if name not in taken)
+
+
+def is_leftover(folder: Path) -> bool:
+    """Return whether a folder has the name of what an interrupted transfer or removal leaves."""
+    return _LEFTOVER.fullmatch(folder.name) is not None
+
+
+def staging_of(destination: Path, inside: str) -> Path:
+    """Return the folder whose existence marks the destination as partial; `inside` is its name in one that exists."""
     if destination.is_dir():
-        return destination / _INSIDE  # its parent may be another file system, and nothing is renamed over a mount point
+        return destination / inside  # its parent may be another file system, and nothing is renamed over a mount point
     stem = os.fsdecode(os.fsencode(destination.name)[: _NAME_BYTES - len("..partial")])
     return destination.with_name(f".{stem}.partial")
 
 
-def without_staging(tree: Tree) -> Tree:
+def without_staging(tree: Tree, inside: str) -> Tree:
     """Return a tree without what a transfer under way keeps in it."""
     kept = (
-        [name for name in names if name != _INSIDE and not name.startswith(f"{_INSIDE}/")]
+        [name for name in names if name != inside and not name.startswith(f"{inside}/")]
         for names in (tree.files, tree.folders, tree.links, tree.others)
     )
     return Tree(*kept)

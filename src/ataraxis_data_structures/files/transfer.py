@@ -124,9 +124,10 @@ class _Options:
 
 def _transfer(options: _Options, destination: Path, source: Path, root: int, tree: Tree) -> dict[str, Copied]:
     is_new = not destination.exists()
-    held = Tree() if is_new else _tree_of(destination)
+    inside = staging.marker_name(tree)
+    held = Tree() if is_new else _tree_of(destination, inside)
     unknown = _refuse_destination(options, tree, held, destination)
-    folder = staging.staging_of(destination)
+    folder = staging.staging_of(destination, inside)
     with staging.staged(folder) as target:
         staging.clear_strays(target, tree, walk(target))
         staging.make_folders(target, tree.folders)
@@ -156,6 +157,7 @@ def _transfer(options: _Options, destination: Path, source: Path, root: int, tre
 
 
 def _transfer_remote(options: _Options, remote: Remote, source: Path, root: int, tree: Tree) -> dict[str, Copied]:
+    remote.marker = staging.marker_name(tree)
     held = remote.sizes()
     unknown = sorted(held.keys() - {*tree.files, CHECKSUM_FILE})
     if unknown and options.checksummed and not options.resetting:
@@ -204,6 +206,10 @@ def refuse_source(source: Path) -> None:
         raise RuntimeError(f"expected a folder as source, got a link to one: {source}")
     if not source.exists():
         raise FileNotFoundError(f"no source folder {source}")
+    if staging.is_leftover(source):
+        raise RuntimeError(
+            f"expected a whole folder as source, got {source}, which has the name of an interrupted one's"
+        )
 
 
 def refuse_places(source: Path, destination: Path) -> None:
@@ -311,9 +317,9 @@ def _remove_listed(place: Path, root: int, tree: Tree) -> None:
     place.rmdir()
 
 
-def _tree_of(folder: Path) -> Tree:
+def _tree_of(folder: Path, inside: str) -> Tree:
     with opened(folder) as fd:
-        return staging.without_staging(walk(fd))
+        return staging.without_staging(walk(fd), inside)
 
 
 def _refuse_destination(options: _Options, tree: Tree, held: Tree, destination: Path) -> list[str]:
