@@ -1,6 +1,8 @@
 """Progress in bytes that several threads add to, and the word to stop for all of them."""
 
+import sys
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -39,8 +41,34 @@ class Meter:
         self._stopped = True
 
 
+class _StandardError:
+    """Standard error as a bar writes to it: where there is none, or nobody reads it any more, the bar is not shown."""
+
+    @property
+    def encoding(self) -> str:
+        return getattr(sys.stderr, "encoding", None) or "ascii"
+
+    def write(self, text: str) -> None:
+        # None without a console (AttributeError), closed or of another encoding (ValueError), a broken pipe (OSError)
+        with suppress(AttributeError, OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(AttributeError, OSError, ValueError):
+            sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        with suppress(AttributeError, OSError, ValueError):
+            return sys.stderr.isatty()
+        return False
+
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
+
+
 def make_bar(label: str, total: int | None, **options: Any) -> Any:
-    """Return a bar of tqdm; a monitor that adjusts it would be a thread that outlives the bar."""
+    """Return a bar of tqdm, which can't fail; a monitor that adjusts it would be a thread that outlives the bar."""
     from tqdm import tqdm  # noqa: PLC0415 only who watches pays for it
 
-    return type("Bar", (tqdm,), {"monitor_interval": 0})(total=total, desc=label, **options)
+    bar = type("Bar", (tqdm,), {"monitor_interval": 0})
+    return bar(total=total, desc=label, file=_StandardError(), dynamic_ncols=True, **options)

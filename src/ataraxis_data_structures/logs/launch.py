@@ -34,8 +34,14 @@ class LoggerProcess:
         if getattr(sys, "frozen", False):
             raise RuntimeError("expected a Python interpreter to run the logger process with, got a frozen application")
         settings = settings | {"path": _import_path()}
-        # -S: what the site module would find is on our own path already, and costs a third of the start.
-        command = [os.fsdecode(get_executable()), "-P", "-S", "-c", _BOOT, "axds-logger", settings["directory"]]
+        command = [
+            os.fsdecode(get_executable()),
+            *_interpreter_options(),
+            "-c",
+            _BOOT,
+            "axds-logger",
+            settings["directory"],
+        ]
         self._child = subprocess.Popen(  # noqa: S603 our own interpreter
             command,
             stdin=subprocess.PIPE,
@@ -45,7 +51,7 @@ class LoggerProcess:
             start_new_session=True,
         )
         self._said = b""
-        self._watch = os.pidfd_open(self._child.pid) if hasattr(os, "pidfd_open") else -1
+        self._watch = _open_pidfd(self._child.pid)
         try:
             assert self._child.stdin is not None  # noqa: S101 asked for above
             with self._child.stdin as pipe:
@@ -114,6 +120,25 @@ class LoggerProcess:
         """End it at once; what it did not write stays in the lanes."""
         self._child.kill()
         self.wait()
+
+
+def _interpreter_options() -> list[str]:
+    """Return the options under which the logger process reads names and environment as this process does."""
+    # -S: what the site module would find is on the path already, and costs a third of the start.
+    options = ["-P", "-S", "-X", f"utf8={sys.flags.utf8_mode}"]
+    if sys.flags.isolated:
+        options.append("-I")
+    elif sys.flags.ignore_environment:
+        options.append("-E")
+    return options
+
+
+def _open_pidfd(pid: int) -> int:
+    """Return a descriptor that tells the end of a child; -1 where there is no such call, or it is not permitted."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return -1
 
 
 def _import_path() -> list[str]:

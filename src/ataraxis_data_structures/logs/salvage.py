@@ -1,6 +1,7 @@
 """Takes what dead queues left in their lanes into the journals of their log."""
 
 import json
+import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,7 @@ from .pointer import read_pointer
 from .resume import journals_of, next_number, release_written
 
 _TURN_BYTES = 1 << 20
+_NAME = re.compile(r"(?P<queue>axds-[0-9a-f]{10,})(-(?P<claim>[0-9a-f]+))?")
 
 
 def dead_queues(directory: Path) -> list[str]:
@@ -25,9 +27,10 @@ def dead_queues(directory: Path) -> list[str]:
     names = set()
     for name in segment.list_segments():
         head = segment.peek(name)
-        if head is None or head.kind not in (Kind.QUEUE, Kind.LANE) or not name.startswith("axds-"):
+        parsed = _NAME.fullmatch(name)
+        if head is None or parsed is None or head.kind != (Kind.QUEUE if parsed["claim"] is None else Kind.LANE):
             continue
-        names.add(name if head.kind == Kind.QUEUE else name.rpartition("-")[0])
+        names.add(parsed["queue"])
     return [name for name in sorted(names) if _belongs(name, directory) and is_dead(name)]
 
 
@@ -51,7 +54,10 @@ def _belongs(name: str, directory: Path) -> bool:
 
 
 def _described(description: bytes) -> dict[str, str]:
-    found = json.loads(description)
+    try:
+        found = json.loads(description)
+    except ValueError:  # a segment of another program, or a damaged one: it leads to no log
+        return {}
     return found if isinstance(found, dict) else {}
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-_ZOMBIE = ("Z", "X")
+_ZOMBIE = (b"Z", b"X")
 
 
 def start_time(pid: int) -> int:
@@ -15,7 +15,19 @@ def start_time(pid: int) -> int:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return 0
-    return 0 if fields[0].decode() in _ZOMBIE else int(fields[19])
+    is_over = fields[0] in _ZOMBIE and not _has_living_thread(pid)
+    return 0 if is_over else int(fields[19])
+
+
+def _has_living_thread(pid: int) -> bool:
+    """Tell whether a process whose main thread ended has others: it looks like a zombie, and goes on."""
+    for task in Path(f"/proc/{pid}/task").glob("[0-9]*/stat"):
+        try:
+            if task.read_bytes().rpartition(b")")[2].split()[0] not in _ZOMBIE:
+                return True
+        except OSError:  # it ended meanwhile
+            continue
+    return False
 
 
 def boot_id() -> bytes:

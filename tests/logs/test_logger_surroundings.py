@@ -1,0 +1,120 @@
+"""What surrounds a logger may lack a console, a system call or a locale, or hold what others made: it logs on."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from ataraxis_data_structures import recover_log_directory
+from ataraxis_data_structures.memory.segment import Kind, Segment
+from logtools import logger_in, package, read_files, read_log
+
+
+class BrokenPipe:
+    encoding = "utf-8"
+
+    def write(self, *_):
+        raise BrokenPipeError
+
+    flush = isatty = fileno = write
+
+
+@pytest.fixture
+def closed_file(tmp_path):
+    file = (tmp_path / "closed").open("w")
+    file.close()
+    return file
+
+
+@pytest.mark.parametrize("kind", ["none", "closed", "pipe"])
+def test_stop_returns_when_its_progress_bar_has_no_standard_error(tmp_path, monkeypatch, closed_file, kind):
+    with logger_in(tmp_path) as logger:
+        logger.start()
+        pid = logger.statistics.pid
+        os.kill(pid, signal.SIGSTOP)  # stop() shows a bar once it takes longer than half a second
+        for number in range(500):
+            logger.input_queue.put(package(b"x", time=number))
+        resume = threading.Timer(1.0, os.kill, (pid, signal.SIGCONT))
+        resume.start()
+        monkeypatch.setattr(sys, "stderr", {"none": None, "closed": closed_file, "pipe": BrokenPipe()}[kind])
+        logger.stop()
+        monkeypatch.undo()
+        resume.join()
+        assert len(read_files(logger.output_directory)) == 500
+
+
+@pytest.mark.parametrize("error", [PermissionError, OSError, AttributeError])
+def test_a_logger_starts_and_stops_where_pidfd_open_is_refused(tmp_path, monkeypatch, error):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    with logger_in(tmp_path) as logger:
+        logger.start()
+        logger.input_queue.put(package(b"x"))
+        logger.stop()
+        assert len(read_files(logger.output_directory)) == 1
+
+
+def test_a_logger_process_reads_names_as_the_program_does_that_was_given_utf8_mode(tmp_path):
+    program = """
+import sys
+from pathlib import Path
+from ataraxis_data_structures import DataLogger, LogPackage
+import numpy as np
+logger = DataLogger(Path(sys.argv[1]) / "gr\\u00f6\\u00dfe", "m\\u00fcnchen")
+logger.start()
+logger.input_queue.put(LogPackage(1, 1, np.zeros(1, np.uint8)))
+logger.stop()
+print(len(list(logger.output_directory.glob("*.npy"))))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
+    environment |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", program, tmp_path],
+        capture_output=True, text=True, timeout=60, env=environment, check=False,
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.returncode) == ("1", 0), done.stderr
+
+
+def test_a_producer_whose_main_thread_ended_is_alive_and_its_messages_are_logged(tmp_path):
+    with logger_in(tmp_path, storage="journal") as logger:
+        logger.start()
+        queue, accepted = logger.input_queue, tmp_path / "accepted"
+
+        def put():
+            for number in range(20):
+                queue.put(package(bytes([number]), time=number))
+                accepted.write_text(str(number + 1))
+                time.sleep(0.1)
+            os._exit(0)
+
+        pid = os.fork()
+        if not pid:
+            threading.Thread(target=put).start()
+            time.sleep(0.05)
+            ctypes.CDLL(None).pthread_exit(None)
+        os.waitpid(pid, 0)
+        logger.stop()
+        assert accepted.read_text() == "20"
+        assert len(read_log(logger.output_directory)) == 20
+
+
+@pytest.mark.parametrize("kind", [Kind.QUEUE, Kind.LANE])
+def test_a_segment_whose_description_is_no_json_stops_no_logger_and_no_recovery(tmp_path, kind):
+    foreign = Segment.create(f"axds-foreign{os.getpid()}", 65536, kind=kind, description=b"")
+    try:
+        with logger_in(tmp_path) as logger:
+            logger.start()
+            logger.input_queue.put(package(b"x"))
+            logger.stop()
+            (logger.output_directory / "journal-0000000000000001-0000.axj").touch()
+            assert recover_log_directory(logger.output_directory).whole
+            assert len(read_files(logger.output_directory)) == 1
+    finally:
+        foreign.unlink()
