@@ -162,11 +162,11 @@ def test_a_folder_that_is_still_written_to_is_removed_once_the_writer_ends(tmp_p
     def keep_writing():
         i = 0
         while time.monotonic() < ends:
-            root.mkdir(exist_ok=True)
             try:
+                root.mkdir(exist_ok=True)
                 (root / str(i)).write_text("x")
-            except FileNotFoundError:
-                continue  # removed between the two
+            except (FileNotFoundError, FileExistsError):
+                continue  # removed between the two, or between mkdir's own attempt and its look at what is there
             i += 1
 
     writer = threading.Thread(target=keep_writing)
