@@ -6,7 +6,7 @@ import numpy as np
 
 from ataraxis_data_structures import LogPackage
 from ataraxis_data_structures._core import frame
-from ataraxis_data_structures.memory.channel import LogQueue
+from ataraxis_data_structures.memory.queue import LogQueue
 
 
 @contextlib.contextmanager

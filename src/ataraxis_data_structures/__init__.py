@@ -5,6 +5,7 @@
 #   cli/                                 the commands of `axds`
 #   logs/    jobs/                       what the rig recorded | who is working on it
 #   memory/  files/  config  series      shared arrays and queues | folders | YAML | interpolation
+#   system/                              processes, locks, whole files, platform
 #   _core/   errors                      compiled ground: buffers, words, clocks | names of failures
 #
 # Names are found on first use, so that importing the package costs no more than what a program touches.
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from .errors import TornArrayError as TornArrayError
     from .errors import TornArrayWarning as TornArrayWarning
     from .errors import TrackerError as TrackerError
-    from .files.atomic import atomic_write as atomic_write
-    from .files.atomic import direct_write as direct_write
     from .files.checksum import DirectoryDifference as DirectoryDifference
     from .files.checksum import calculate_directory_checksum as calculate_directory_checksum
     from .files.checksum import calculate_directory_manifest as calculate_directory_manifest
@@ -66,6 +65,8 @@ if TYPE_CHECKING:
     from .logs.verify import EntryFault as EntryFault
     from .memory.array import SharedMemoryArray as SharedMemoryArray
     from .series import interpolate_data as interpolate_data
+    from .system.atomic import atomic_write as atomic_write
+    from .system.atomic import direct_write as direct_write
 
 __all__ = [
     "LOG_ARCHIVE_SUFFIX",
@@ -152,12 +153,12 @@ _HOMES = {
     "YAML_EXCLUDE_METADATA": "config.plain",
     "YamlConfig": "config.yaml_config",
     "assemble_log_archives": "logs.archive",
-    "atomic_write": "files.atomic",
+    "atomic_write": "system.atomic",
     "calculate_directory_checksum": "files.checksum",
     "calculate_directory_manifest": "files.checksum",
     "compare_directories": "files.checksum",
     "delete_directory": "files.delete",
-    "direct_write": "files.atomic",
+    "direct_write": "system.atomic",
     "discover_log_archives": "logs.discovery",
     "discover_marker_files": "files.markers",
     "discover_marker_roots": "files.markers",

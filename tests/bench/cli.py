@@ -20,7 +20,7 @@ PRODUCER = """
 import sys, time, threading
 import numpy as np
 from ataraxis_data_structures import LogPackage
-from ataraxis_data_structures.memory.channel import LogQueue
+from ataraxis_data_structures.memory.queue import LogQueue
 queue, rate, ended = LogQueue.attach(sys.argv[1]), int(sys.argv[2]), threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
 source, stamp, data = np.uint8(1), np.uint64(1), np.zeros(64, np.uint8)

@@ -10,7 +10,7 @@ import peers
 
 from ataraxis_data_structures import LogPackage
 from ataraxis_data_structures._core import frame
-from ataraxis_data_structures.memory.channel import LogDrain, LogQueue
+from ataraxis_data_structures.memory.queue import LogDrain, LogQueue
 
 COUNT = 60_000  # 64-byte messages that fit a lane of 8 MiB
 ARRAY = np.arange(64, dtype=np.uint8)

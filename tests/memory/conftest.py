@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from ataraxis_data_structures.memory import door
+from ataraxis_data_structures.system import platform
 
 _numbers = count()
 
@@ -18,7 +18,7 @@ def name():
     """A name of this test's own, gone at its end."""
     name = f"axds-test-{os.getpid()}-{next(_numbers)}"
     yield name
-    (door.FOLDER / name).unlink(missing_ok=True)
+    (platform.FOLDER / name).unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")

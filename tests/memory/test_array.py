@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from ataraxis_data_structures import SegmentError, SharedMemoryArray
-from ataraxis_data_structures.memory import door
 from ataraxis_data_structures.memory.segment import Kind, Segment, list_segments
+from ataraxis_data_structures.system import platform
 
-SHM = door.FOLDER
+SHM = platform.FOLDER
 UNION = np.dtype({"names": ["a", "b"], "formats": ["<i4", "<i2"], "offsets": [0, 2]})
 DTYPES = [
     "?", "i1", "u1", "<i2", ">i4", "<u8", "<f2", ">f8", "<c16", "<U5", "S3", "V6", "<M8[ns]", ">M8[25s]", "<m8[D]", "g",
@@ -264,7 +264,7 @@ def test_an_abandoned_context_gives_the_lock_back(make):
 
 
 def test_a_thread_that_ends_with_the_lock_is_a_dead_owner(make):
-    if door.PORTABLE:
+    if platform.PORTABLE:
         return  # the portable door knows the death of processes only; documented
     sma = make(np.zeros(3))
     kept = []

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from ataraxis_data_structures import SegmentError, SharedMemoryArray
-from ataraxis_data_structures.memory import door
 from ataraxis_data_structures.memory.segment import is_stale
 from ataraxis_data_structures.memory.sweep import sweep
+from ataraxis_data_structures.system import platform
 
 STARTS = ["spawn", "fork", "forkserver"]
 
@@ -132,7 +132,7 @@ def test_a_received_instance_never_unlinks(sma, name, run):
         "kept = SharedMemoryArray.attach(sys.argv[1])",
         name,
     )
-    assert (door.FOLDER / name).exists()
+    assert (platform.FOLDER / name).exists()
 
 
 def test_a_forked_copy_of_the_creators_instance_never_unlinks(sma, name):
@@ -142,13 +142,13 @@ def test_a_forked_copy_of_the_creators_instance_never_unlinks(sma, name):
         sma.__exit__()
         os._exit(0)
     os.waitpid(child, 0)
-    assert (door.FOLDER / name).exists()
+    assert (platform.FOLDER / name).exists()
     sma[0] = 1
 
 
 def test_destroy_by_another_process_ends_the_buffer(sma, name, run):
     run("import sys, ataraxis_data_structures as a; a.SharedMemoryArray.attach(sys.argv[1]).destroy()", name)
-    assert not (door.FOLDER / name).exists()
+    assert not (platform.FOLDER / name).exists()
     sma[0] = 1  # who is connected goes on
     sma.disconnect()
     with pytest.raises(FileNotFoundError):

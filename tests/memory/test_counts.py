@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ataraxis_data_structures.errors import LaneFullError
-from ataraxis_data_structures.memory.channel import LogDrain, LogQueue
-from ataraxis_data_structures.memory.owner import pid_of
+from ataraxis_data_structures.memory.queue import LogDrain, LogQueue
+from ataraxis_data_structures.system.process import pid_of
 from draining import drain_once, package, queue_of
 
 

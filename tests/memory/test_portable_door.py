@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ataraxis_data_structures.memory import door
+from ataraxis_data_structures.system import platform
 
 HERE = Path(__file__).parent
 
 
-@pytest.mark.skipif(door.PORTABLE, reason="the tests run at the portable door already")
+@pytest.mark.skipif(platform.PORTABLE, reason="the tests run at the portable door already")
 def test_the_tests_of_arrays_pass_at_the_portable_door():
     names = ["test_array.py", "test_array_deaths.py", "test_array_processes.py", "test_segment.py"]
     names += ["../stress/test_memory_kills.py", "../stress/test_memory_wakes.py"]

@@ -10,11 +10,11 @@ import threading
 import pytest
 
 from ataraxis_data_structures.errors import SegmentError
-from ataraxis_data_structures.memory import door
 from ataraxis_data_structures.memory.segment import HEADER_ROOM, PAGE, Kind, Segment, is_stale, list_segments
 from ataraxis_data_structures.memory.sweep import sweep
+from ataraxis_data_structures.system import platform
 
-SHM = door.FOLDER
+SHM = platform.FOLDER
 
 
 HOLD = """
@@ -326,7 +326,7 @@ except SegmentError as error:
 
 def test_a_segment_of_the_other_door_is_refused(name, run):
     held = Segment.create(name, 8, kind=Kind.ARRAY)
-    assert "door" in run(OTHER_DOOR, name, AXDS_PORTABLE="0" if door.PORTABLE else "1")
+    assert "door" in run(OTHER_DOOR, name, AXDS_PORTABLE="0" if platform.PORTABLE else "1")
     held.unlink()
 
 

@@ -15,9 +15,9 @@ import pytest
 from ataraxis_data_structures import LogPackage
 from ataraxis_data_structures._core import frame
 from ataraxis_data_structures.errors import LaneFullError, QueueClosedError
-from ataraxis_data_structures.memory.channel import LogDrain
 from ataraxis_data_structures.memory.lane import find_lanes
-from ataraxis_data_structures.memory.owner import pid_of
+from ataraxis_data_structures.memory.queue import LogDrain
+from ataraxis_data_structures.system.process import pid_of
 from draining import drain_once, drain_round, messages, queue_of, scan
 from logtools import wait_for
 

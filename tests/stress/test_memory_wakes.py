@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ataraxis_data_structures import SharedMemoryArray
-from ataraxis_data_structures.memory import door
+from ataraxis_data_structures.system import platform
 
 
 @pytest.fixture
@@ -83,4 +83,4 @@ def test_waiting_costs_no_cpu_time(name):
         time.sleep(1)  # the time that it is to spend asleep
         sma[0] = 1
         thread.join()
-    assert spent[0] < (0.1 if door.PORTABLE else 0.01)
+    assert spent[0] < (0.1 if platform.PORTABLE else 0.01)

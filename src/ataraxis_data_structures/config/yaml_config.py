@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..errors import ConfigError
+from ..system.atomic import replace_file
 from .build import MismatchError, build_dataclass, dotted
 from .load import Document, duplicate_keys, load
 from .plain import dump, plain
-from .replace import replace_file
 
 
 @dataclass

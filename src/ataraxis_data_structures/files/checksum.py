@@ -10,8 +10,8 @@ from pathlib import Path
 from xxhash import xxh3_128_hexdigest
 
 from ..errors import IntegrityError
+from ..system.progress import Meter
 from .digest import cpus, digest_files
-from .meter import Meter
 from .unnamed import write_unnamed
 from .walk import opened, walk
 

@@ -11,9 +11,9 @@ import numpy as np
 from xxhash import xxh3_128, xxh3_128_digest
 
 from .._core.bulk import LEFT_CHANGED, ROW, copy_metadata, load_files
+from ..system.progress import Meter
 from .digest import PIECE_BYTES, SMALL_BYTES, batches, in_threads, room
 from .losses import Losses
-from .meter import Meter
 
 _SOURCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TARGET = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xxhash import xxh3_128, xxh3_128_digest
 
 from .._core.bulk import ROW, load_files
-from .meter import Meter
+from ..system.progress import Meter
 
 # Small files share a buffer that stays in a core's cache; larger ones come in pieces, since xxhash releases the
 # interpreter's lock above 64 KiB only.

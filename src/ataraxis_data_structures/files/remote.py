@@ -8,9 +8,9 @@ from typing import Any
 
 from xxhash import xxh3_128
 
+from ..system.progress import Meter
 from .copying import Copied
 from .digest import PIECE_BYTES, room
-from .meter import Meter
 
 
 def is_remote(destination: Path | str) -> bool:

@@ -13,12 +13,12 @@ from typing import Any
 from .._core.bulk import same_attributes, unlink_files
 from .._core.disk import syncfs
 from ..errors import IntegrityError
+from ..system.progress import Meter
 from . import staging
 from .checksum import CHECKSUM_FILE, combine, leads_to_a_file, read_checksum, write_checksum
 from .copying import Copied, copy_files
 from .digest import cpus, digest_files, in_threads
 from .losses import Losses
-from .meter import Meter
 from .places import refuse_removal, refuse_url
 from .remote import Remote, is_remote
 from .walk import Tree, opened, walk

@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from .atomic import atomic_write, sync_folder
+from ..system.atomic import atomic_write, sync_folder
 
 # What a file system or kernel without unnamed files says.
 _NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from ..config.replace import replace_file
 from ..errors import TrackerError
+from ..system.atomic import replace_file
 from . import entry
 from .adopt import adopt
 from .index import Index, Signature, signature, write_index

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from .._core import zipdir
+from ..system.cpus import resolve_workers
+from ..system.progress import Progress, progress_bar
 from .commit import MARKER, Aside, finish, publish
 from .contents import Contents
 from .discovery import LOG_ARCHIVE_SUFFIX
@@ -20,9 +22,7 @@ from .merge import archive_part, find_known, refuse_two_sessions
 from .pack import compare, write_archive
 from .plan import Part, Plan, make_plan
 from .pointer import locked_folder
-from .progress import Progress, progress_bar
 from .recover import finish_log_directory
-from .workers import resolve_workers
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from .._core import frame
 from .._core.mapped import MappedFile
+from ..system.pages import WINDOW_BYTES, forget_pages
 from . import layout
 from .layout import Header, Totals, Words
-from .pages import WINDOW_BYTES, forget_pages
 
 ROW = np.dtype(frame.ROW)
 

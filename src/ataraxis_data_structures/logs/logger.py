@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from ..files.meter import make_bar
-from ..memory.channel import LogQueue
-from ..memory.owner import own_identity
+from ..memory.queue import LogQueue
+from ..system.process import own_identity
+from ..system.progress import make_bar
 from .notes import Ended, Note
 from .recover import without_file
 from .statistics import DIRECTORY_SUFFIX, LoggerStatistics, statistics_of

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import BatchError
-from .progress import Progress, progress_bar
+from ..system.progress import Progress, progress_bar
 from .reader import LogArchiveReader, LogMessage
 
 _Result = TypeVar("_Result")

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from .._core import members, npy, zipdir
 from ..errors import ArchiveError
+from ..system.pages import WINDOW_BYTES, forget_pages
 from .contents import Contents
-from .pages import WINDOW_BYTES, forget_pages
 from .plan import MEMBER, Part
 
 _ONSET_BYTES = 8

@@ -12,9 +12,9 @@ import numpy as np
 
 from .._core import crc, disk, members
 from ..errors import ArchiveError
-from .pages import WINDOW_BYTES, forget_pages
+from ..system.pages import WINDOW_BYTES, forget_pages
+from ..system.progress import Progress
 from .plan import Plan
-from .progress import Progress
 
 _BLOCK_BYTES = 4 * 2**20
 _READ_BYTES = 2**20

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..errors import QueueBusyError
-from ..memory.owner import is_alive, pid_of
+from ..system.process import is_alive, pid_of
 
 POINTER = ".axds-logger.json"
 _STEP_S = 0.02

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .._core import zipdir
+from ..system.cpus import resolve_workers
 from .arrays import payload_matrix, payload_sizes
 from .contents import Contents
 from .verify import EntryFault, find_faults
-from .workers import resolve_workers
 
 PARALLEL_PROCESSING_THRESHOLD = 2000
 """Below this number of messages an archive is one batch: more would cost more than they bring."""

@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..memory import process
 from ..memory.lane import queue_name
+from ..system import process
 from .expand import Expansion, Fragments
 from .journal import open_journals
 from .messages import Account, MessageScan

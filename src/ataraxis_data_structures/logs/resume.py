@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .._core import frame
 from .._core.tally import Tally
-from ..memory.drain import LogDrain
+from ..memory.consumer import LogDrain
 from . import layout
 from .layout import Words
 

@@ -7,12 +7,13 @@ from collections import Counter
 from pathlib import Path
 
 from ..errors import SegmentError
-from ..files.atomic import sync_folder
-from ..memory import process, segment
-from ..memory.drain import LogDrain, open_hub
+from ..memory import segment
+from ..memory.consumer import LogDrain, open_hub
 from ..memory.lane import Lane, find_lanes
-from ..memory.owner import is_alive
 from ..memory.segment import Kind
+from ..system import process
+from ..system.atomic import sync_folder
+from ..system.process import is_alive
 from . import layout
 from .append import Appender
 from .pointer import read_pointer
@@ -110,7 +111,7 @@ def _drain_into(journal: Appender, drain: LogDrain) -> None:
 
 
 def _remove_queue(name: str) -> None:
-    from ..memory.channel import LogQueue  # noqa: PLC0415 it brings numpy, which most logger processes never need
+    from ..memory.queue import LogQueue  # noqa: PLC0415 it brings numpy, which most logger processes never need
 
     try:
         LogQueue.attach(name).discard()

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from .._core.lane import monotonic_ns
 from ..errors import SegmentError
 from ..memory import segment
-from ..memory.channel import LogQueue
 from ..memory.lane import Lane
-from ..memory.owner import is_alive, pid_of
+from ..memory.queue import LogQueue
 from ..memory.segment import Kind, Segment
+from ..system.process import is_alive, pid_of
 from .notes import Note
 
 DIRECTORY_SUFFIX = "_data_log"

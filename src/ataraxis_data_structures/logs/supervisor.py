@@ -5,7 +5,7 @@ import threading
 import time
 from typing import Any
 
-from ..memory.channel import LogQueue
+from ..memory.queue import LogQueue
 from .launch import LoggerProcess
 from .notes import Ended, Note
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .._core import disk
-from ..files.atomic import sync_folder
+from ..system.atomic import sync_folder
 
 _STEP_BYTES = 4 * 2**20
 _PAGE_BYTES = 4096

@@ -11,9 +11,9 @@ from types import FrameType
 from typing import Any
 
 from ..errors import QueueBusyError
-from ..memory import process
-from ..memory.drain import LogDrain
-from ..memory.owner import own_identity
+from ..memory.consumer import LogDrain
+from ..system import process
+from ..system.process import own_identity
 from . import layout
 from .append import Appender
 from .background import Expander
@@ -277,7 +277,7 @@ class Writer:
             self._lock.erase()
         self._notes[Note.ENDED] = Ended.DONE if done else Ended.UNFINISHED
         if self._orphaned and is_drained:
-            from ..memory.channel import LogQueue  # noqa: PLC0415 it brings numpy, half of the time that a start takes
+            from ..memory.queue import LogQueue  # noqa: PLC0415 it brings numpy, half of the time that a start takes
 
             LogQueue.attach(self._settings["queue"]).discard()
         return 0

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .._core import lock
 from ..errors import SegmentError, TornArrayError, TornArrayWarning
-from . import door, owner, process
+from ..system import platform, process
 from .segment import HEADER_ROOM, Kind, Segment, unlink
 
 
@@ -204,7 +204,7 @@ def _view(segment: Segment, shape: tuple[int, ...], datatype: np.dtype[Any]) -> 
 
 
 def _lock_of(segment: Segment) -> lock.Lock:
-    return lock.Lock(segment.header[HEADER_ROOM:], owner.is_alive if door.PORTABLE else None)
+    return lock.Lock(segment.header[HEADER_ROOM:], process.is_alive if platform.PORTABLE else None)
 
 
 def _describe(prototype: npt.NDArray[Any]) -> bytes:
@@ -263,10 +263,10 @@ def _read_description(segment: Segment) -> tuple[tuple[int, ...], np.dtype[Any]]
 
 
 def _know_self() -> None:
-    lock.set_identity(owner.own_identity())
+    lock.set_identity(process.own_identity())
 
 
-if door.PORTABLE:
+if platform.PORTABLE:
     _know_self()
     if sys.platform != "win32":
         os.register_at_fork(after_in_child=_know_self)

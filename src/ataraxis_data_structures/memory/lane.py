@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from .._core import frame
 from .._core.lane import Hub, Reader
 from ..errors import QueueBusyError, SegmentError
+from ..system.process import Watch, is_alive, own_identity, pid_of
 from . import segment
-from .owner import Watch, is_alive, own_identity, pid_of
 from .segment import Kind, Segment
 
 if TYPE_CHECKING:

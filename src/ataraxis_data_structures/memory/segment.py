@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Self
 
 from ..errors import SegmentError
-from . import door, process
+from ..system import locks, platform, process
 
 PAGE = 4096
 HEADER_ROOM = 128  # where the kind's own part of the header begins
@@ -125,7 +125,7 @@ class Segment:
                 )
             if kind is not None and head.kind != kind:
                 raise SegmentError(f"expected {name!r} to hold {kind.name}, got {head.kind.name}")
-            if head.portable != door.PORTABLE:
+            if head.portable != platform.PORTABLE:
                 raise SegmentError(
                     f"expected {name!r} from the same door, got {'portable' if head.portable else 'native'}"
                 )
@@ -167,7 +167,7 @@ class Segment:
 
 def unlink(name: str, id: int) -> None:  # noqa: A002 as in the header
     """Take a name away if it still means the block with this id."""
-    with door.names_lock():
+    with locks.names_lock():
         head = peek(name)
         if head is not None and head.id == id:
             _remove(name)
@@ -175,23 +175,23 @@ def unlink(name: str, id: int) -> None:  # noqa: A002 as in the header
 
 def list_segments() -> list[str]:
     """Return the names of all intact segments of this library."""
-    return sorted(path.name for path in door.FOLDER.iterdir() if peek(path.name) is not None)
+    return sorted(path.name for path in platform.FOLDER.iterdir() if peek(path.name) is not None)
 
 
 def is_stale(name: str) -> bool:
     """Tell whether a segment of ours has this name and no live process maps it."""
-    with door.names_lock():
+    with locks.names_lock():
         return is_unmapped(name)
 
 
 def is_unmapped(name: str) -> bool:
     """`is_stale` for a caller that holds the names lock: two probes at once would take each other for a user."""
     try:
-        descriptor = os.open(door.FOLDER / name, _FLAGS)
+        descriptor = os.open(platform.FOLDER / name, _FLAGS)
     except OSError:
         return False
     try:
-        if peek_descriptor(descriptor, name) is None or not door.try_lock_file(descriptor, fcntl.LOCK_EX):
+        if peek_descriptor(descriptor, name) is None or not locks.try_lock_file(descriptor, fcntl.LOCK_EX):
             return False
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         return True
@@ -202,7 +202,7 @@ def is_unmapped(name: str) -> bool:
 def peek(name: str) -> Header | None:
     """Return the header of a named block without mapping it; None if it is absent, foreign or damaged."""
     try:
-        descriptor = os.open(door.FOLDER / name, _FLAGS)
+        descriptor = os.open(platform.FOLDER / name, _FLAGS)
     except OSError:
         return None
     try:
@@ -266,7 +266,7 @@ def _new_header(kind: Kind, size_bytes: int, description: bytes) -> Header:
         creator_start=process.start_time(os.getpid()),
         boot=process.boot_id(),
         pid_namespace=process.pid_namespace(),
-        portable=door.PORTABLE,
+        portable=platform.PORTABLE,
         description_check=zlib.crc32(description),
     )
 
@@ -287,20 +287,20 @@ def _map(descriptor: int, head: Header, description: bytes) -> mmap.mmap:
 
 def _open_nameless(number: int) -> tuple[int, str | None]:
     """Open a block, in use at once, without a name or, where the system has no such thing, with a hidden one."""
-    if not door.PORTABLE:
-        descriptor = os.open(door.FOLDER, os.O_TMPFILE | os.O_RDWR, 0o600)
-        door.lock_file(descriptor, fcntl.LOCK_SH)
+    if not platform.PORTABLE:
+        descriptor = os.open(platform.FOLDER, os.O_TMPFILE | os.O_RDWR, 0o600)
+        locks.lock_file(descriptor, fcntl.LOCK_SH)
         return descriptor, None
     hidden = f".axds-{number:016x}"
-    with door.names_lock():  # no sweep may find it before it is in use
-        descriptor = os.open(door.FOLDER / hidden, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-        door.lock_file(descriptor, fcntl.LOCK_SH)
+    with locks.names_lock():  # no sweep may find it before it is in use
+        descriptor = os.open(platform.FOLDER / hidden, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        locks.lock_file(descriptor, fcntl.LOCK_SH)
     return descriptor, hidden
 
 
 def _allocate(descriptor: int, size_bytes: int) -> None:
     """Take the memory now: later, a full file system would be a SIGBUS at the first touch of a page."""
-    if not door.PORTABLE:
+    if not platform.PORTABLE:
         os.posix_fallocate(descriptor, 0, size_bytes)
         return
     room = os.fstatvfs(descriptor)
@@ -313,8 +313,8 @@ def _allocate(descriptor: int, size_bytes: int) -> None:
 
 
 def _publish(descriptor: int, hidden: str | None, name: str, *, replace: bool) -> None:
-    with door.names_lock() as folder:
-        if os.path.lexists(door.FOLDER / name):
+    with locks.names_lock() as folder:
+        if os.path.lexists(platform.FOLDER / name):
             if not replace and not is_unmapped(name):
                 raise FileExistsError(f"expected the name {name!r} to be free, got a segment or file that is in use")
             _remove(name)
@@ -327,7 +327,7 @@ def _open_named(name: str) -> int:
     """Open the block that has this name now, and hold it in use."""
     while True:
         try:
-            descriptor = os.open(door.FOLDER / name, _FLAGS)
+            descriptor = os.open(platform.FOLDER / name, _FLAGS)
         except FileNotFoundError:
             raise FileNotFoundError(f"expected a segment called {name!r}, got none") from None
         except PermissionError:
@@ -335,7 +335,7 @@ def _open_named(name: str) -> int:
         except OSError as error:  # a folder, a link, a pipe
             raise SegmentError(f"expected a segment called {name!r}, got {error.strerror}") from error
         try:
-            door.lock_file(descriptor, fcntl.LOCK_SH)
+            locks.lock_file(descriptor, fcntl.LOCK_SH)
             # Between opening and locking it may have been swept: then it has no name any more.
             if os.fstat(descriptor).st_nlink:
                 return descriptor
@@ -346,4 +346,4 @@ def _open_named(name: str) -> int:
 
 
 def _remove(name: str) -> None:
-    (door.FOLDER / name).unlink(missing_ok=True)
+    (platform.FOLDER / name).unlink(missing_ok=True)

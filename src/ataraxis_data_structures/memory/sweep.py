@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-from . import door
+from ..system import locks, platform
 from .segment import Kind, is_unmapped, list_segments, peek
 
 _swept_by: set[int] = set()
@@ -16,9 +16,9 @@ def sweep() -> list[str]:
     """
     removed = []
     for name in list_segments():
-        with door.names_lock(), contextlib.suppress(FileNotFoundError):
+        with locks.names_lock(), contextlib.suppress(FileNotFoundError):
             if _is_ours(name) and is_unmapped(name) and not _is_needed(name):
-                (door.FOLDER / name).unlink()
+                (platform.FOLDER / name).unlink()
                 removed.append(name)
     return removed
 
@@ -33,7 +33,7 @@ def sweep_once() -> None:
 
 
 def _is_ours(name: str) -> bool:
-    return (door.FOLDER / name).stat().st_uid == os.geteuid()
+    return (platform.FOLDER / name).stat().st_uid == os.geteuid()
 
 
 def _is_needed(name: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...logs.logger import DataLogger
-from ...memory.channel import LogQueue
+from ...memory.queue import LogQueue
 from ..render import human_seconds
 from .finding import Finding
 

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from ...logs.record import LogPackage
-from ...memory.channel import LogQueue
+from ...memory.queue import LogQueue
 
 
 def main() -> None:

@@ -7,9 +7,9 @@ import numpy as np
 from ...errors import ArchiveError
 from ...logs.contents import Contents as Archive
 from ...logs.messages import Account
-from ...logs.progress import progress_bar
 from ...logs.reader import LogArchiveReader
 from ...logs.recover import scan_journals
+from ...system.progress import progress_bar
 from ..advice import describe
 from .page import Check
 from .session import Contents

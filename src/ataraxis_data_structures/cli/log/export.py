@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from ...logs.export import export_archive
-from ...logs.progress import progress_bar
+from ...system.progress import progress_bar
 from ..render import add_json, print_json, require, shows_progress
 from ..terminal import print_line
 from .session import require_log

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...logs.pointer import read_pointer
-from ...memory.owner import is_alive
+from ...system.process import is_alive
 from ..render import add_json, human_bytes, print_json, print_table
 from ..terminal import print_line
 from .session import Contents, find_logs

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...files.atomic import atomic_write
+from ...system.atomic import atomic_write
 from ..render import add_json, print_json, require
 from ..terminal import print_line
 from .figures import Figures, figures_of

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ...files.atomic import atomic_write
 from ...jobs.tracker import ProcessingTracker
+from ...system.atomic import atomic_write
 from ..render import add_json, human_bytes, print_json, shows_progress
 from ..terminal import print_line
 from .checks import check_log

@@ -16,8 +16,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ...logs.statistics import LoggerStatistics, queue_of_logger, statistics_of
-from ...memory import door
-from ...memory.channel import LogQueue
+from ...memory.queue import LogQueue
+from ...system import platform
 from ..render import add_json, human_bytes, human_seconds, print_json, table_lines
 from ..terminal import escaped, print_line
 
@@ -60,7 +60,7 @@ def _watch(arguments: argparse.Namespace, queue: LogQueue, *, live: bool) -> int
     before, looked_s, looks = statistics_of(queue), time.monotonic(), 0
     while True:
         time.sleep(max(arguments.every, 0.05))
-        if not (door.FOLDER / queue.name).exists():
+        if not (platform.FOLDER / queue.name).exists():
             print_line("the logger has ended")
             return 0
         now, now_s = statistics_of(queue), time.monotonic()

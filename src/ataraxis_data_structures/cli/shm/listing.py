@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ...memory import door, process, segment
+from ...memory import segment
+from ...system import platform, process
 
 Row = dict[str, Any]
 
@@ -15,7 +16,7 @@ def segment_row(name: str) -> Row | None:
     if head is None:
         return None
     try:
-        status = (door.FOLDER / name).stat()
+        status = (platform.FOLDER / name).stat()
     except FileNotFoundError:
         return None
     return {
@@ -34,7 +35,7 @@ def segment_row(name: str) -> Row | None:
 def users_of(name: str) -> list[int]:
     """Return the processes that map a segment, as far as this user may look."""
     try:
-        status = (door.FOLDER / name).stat()
+        status = (platform.FOLDER / name).stat()
     except OSError:
         return []
     # Not by path: the kernel shows a block that was named late under the name that it had first.

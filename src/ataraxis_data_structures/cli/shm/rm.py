@@ -11,9 +11,10 @@ import argparse
 import os
 from pathlib import Path
 
-from ...memory import door, segment
+from ...memory import segment
 from ...memory.segment import Kind, Segment
 from ...memory.sweep import sweep
+from ...system import platform
 from ..render import add_json, print_json
 from ..terminal import print_error, print_line
 from .listing import segment_row
@@ -63,7 +64,7 @@ def _refusal(name: str, *, force: bool) -> str | None:
     segment.check_name(name)
     row = segment_row(name)
     if row is None:
-        return _foreign(door.FOLDER / name)
+        return _foreign(platform.FOLDER / name)
     if force:
         return None
     if row["in_use"]:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ataraxis_data_structures import LogPackage
-from ataraxis_data_structures.memory.channel import LogDrain, LogQueue
+from ataraxis_data_structures.memory.queue import LogDrain, LogQueue
 from draining import drain_once, drain_round, messages, package, queue_of, records
 
 METHODS = ["fork", "spawn", "forkserver"]

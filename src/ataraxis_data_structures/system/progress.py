@@ -2,9 +2,12 @@
 
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
+
+Progress = Callable[[int], object]
 
 
 class Stopped(Exception):  # noqa: N818 - raised in threads whose result nobody waits for; it never leaves the room
@@ -72,3 +75,19 @@ def make_bar(label: str, total: int | None, **options: Any) -> Any:
 
     bar = type("Bar", (tqdm,), {"monitor_interval": 0})
     return bar(total=total, desc=label, file=_StandardError(), dynamic_ncols=True, **options)
+
+
+@contextmanager
+def progress_bar(what: str, steps: int, *, shown: bool, unit: str = "message") -> Iterator[Progress]:
+    """Give a function that advances a bar by so many steps; one that does nothing unless the bar is shown."""
+    if not shown:
+        yield lambda _: None
+        return
+    lock = threading.Lock()
+    with make_bar(what, steps, unit=unit) as bar:
+
+        def advance(count: int) -> None:
+            with lock:
+                bar.update(count)
+
+        yield advance

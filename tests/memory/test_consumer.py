@@ -12,8 +12,8 @@ import pytest
 from ataraxis_data_structures._core import frame
 from ataraxis_data_structures.errors import QueueBusyError, QueueClosedError, SegmentError
 from ataraxis_data_structures.memory import sweep
-from ataraxis_data_structures.memory.channel import LogDrain, holds_messages
 from ataraxis_data_structures.memory.lane import find_lanes
+from ataraxis_data_structures.memory.queue import LogDrain, holds_messages
 from ataraxis_data_structures.memory.segment import Kind, Segment, list_segments
 from draining import drain_once, messages, package, queue_of, records
 
@@ -174,7 +174,7 @@ def test_a_dead_queue_is_salvaged_from_its_lanes_alone():
 import sys, os, signal, numpy
 from pathlib import Path
 from ataraxis_data_structures import LogPackage
-from ataraxis_data_structures.memory.channel import LogQueue
+from ataraxis_data_structures.memory.queue import LogQueue
 queue = LogQueue.create(directory=Path("/somewhere"), lane_bytes=1 << 16)
 for i in range(7):
     queue.put(LogPackage(1, i, numpy.zeros(5, numpy.uint8)))
@@ -210,7 +210,7 @@ def test_the_sweep_takes_a_dead_queue_that_holds_nothing():
     code = """
 import os, signal, numpy
 from ataraxis_data_structures import LogPackage
-from ataraxis_data_structures.memory.channel import LogQueue
+from ataraxis_data_structures.memory.queue import LogQueue
 queue = LogQueue.create(lane_bytes=1 << 16)
 queue.put(LogPackage(1, 1, numpy.zeros(5, numpy.uint8)))
 queue.get()
@@ -277,7 +277,7 @@ def test_other_states_take_messages(queue, state):
 def test_a_blocked_put_fails_when_nobody_is_left_to_drain():
     code = """
 import os, signal
-from ataraxis_data_structures.memory.channel import LogQueue
+from ataraxis_data_structures.memory.queue import LogQueue
 queue = LogQueue.create(lane_bytes=1 << 16)
 queue.state = "running"
 print(queue.name, flush=True)
@@ -285,7 +285,7 @@ input()
 """
     creator = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     name = creator.stdout.readline().strip()
-    from ataraxis_data_structures.memory.channel import LogQueue
+    from ataraxis_data_structures.memory.queue import LogQueue
 
     queue = LogQueue.attach(name)
     creator.kill()
@@ -359,7 +359,7 @@ def test_a_lane_shrinks_where_shared_memory_is_short(tmp_path):
     code = """
 import json, numpy
 from ataraxis_data_structures import LogPackage
-from ataraxis_data_structures.memory.channel import LogDrain, LogQueue
+from ataraxis_data_structures.memory.queue import LogDrain, LogQueue
 queue = LogQueue.create()
 message = LogPackage(1, 1, numpy.zeros(5, numpy.uint8))
 queue.put(message)

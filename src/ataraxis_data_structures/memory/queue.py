@@ -23,10 +23,10 @@ from .._core.lane import FORMAT, HUB_BYTES, LANE_HEAD_BYTES, SLOTS, Hub
 from .._core.producer import Producer, Writer
 from .._core.record import LogPackage
 from ..errors import LaneFullError
-from . import door, process
-from .drain import LogDrain, open_hub
+from ..system import platform, process
+from ..system.process import is_alive, own_identity
+from .consumer import LogDrain, open_hub
 from .lane import Lane, Lanes, find_lanes, holds_messages, lane_name, queue_name
-from .owner import is_alive, own_identity
 from .segment import Kind, Segment
 from .sweep import sweep_once
 
@@ -36,8 +36,8 @@ _SMALLEST_LANE_BYTES = 1 << 18
 _SLICE_S = 0.05
 _TURN_S = 2.0
 
-core.use_polling(door.PORTABLE)
-producer.use_polling(door.PORTABLE)
+core.use_polling(platform.PORTABLE)
+producer.use_polling(platform.PORTABLE)
 
 
 class _Process:
@@ -259,7 +259,7 @@ class LogQueue(Producer):
     def _turn_to_claim(self) -> Iterator[None]:
         """Let one process at a time size its lane: many at once would each take the room that all of them see."""
         sweep_once()  # it opens every segment, and closing one gives up this process's lock on it
-        with open(door.FOLDER / self.name, "r+b") as block:  # noqa: PTH123 a block of memory, not a file of the user's
+        with open(platform.FOLDER / self.name, "r+b") as block:  # noqa: PTH123 a block of memory, not a file of the user's
             deadline = time.monotonic() + _TURN_S
             while time.monotonic() < deadline:  # a process that was stopped meanwhile is not waited for
                 with contextlib.suppress(BlockingIOError):
@@ -311,7 +311,7 @@ class LogQueue(Producer):
 
 def _affordable(lane_bytes: int) -> int:
     """Return a lane size that leaves room for the lanes of others: a container has 64 MB of shared memory for all."""
-    room = os.statvfs(door.FOLDER)
+    room = os.statvfs(platform.FOLDER)
     while lane_bytes > _SMALLEST_LANE_BYTES and lane_bytes * 4 > room.f_bavail * room.f_frsize:
         lane_bytes //= 2
     return lane_bytes

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 from .._core import frame
 from .._core.lane import HUB_BYTES, Hub, monotonic_ns
 from ..errors import QueueBusyError, SegmentError
-from . import process
+from ..system import process
+from ..system.process import is_alive, own_identity, pid_of
 from .lane import Lane, Lanes, find_lanes, lane_name
-from .owner import is_alive, own_identity, pid_of
 from .segment import Kind, Segment
 
 if TYPE_CHECKING:  # it brings numpy, which costs a logger process half of its start

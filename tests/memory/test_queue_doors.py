@@ -14,8 +14,8 @@ HERE = Path(__file__).parent
 @pytest.mark.parametrize(
     ("suite", "chosen"),
     [
-        ("test_channel.py", "child or pipe or waits or blocked or full or threads or any_size"),
-        ("test_drain.py", "killed or dead or wake or stopped or forked or dropped or share"),
+        ("test_queue.py", "child or pipe or waits or blocked or full or threads or any_size"),
+        ("test_consumer.py", "killed or dead or wake or stopped or forked or dropped or share"),
     ],
 )
 def test_the_queue_keeps_its_promises_through_the_portable_door(suite, chosen, tmp_path):
@@ -34,7 +34,7 @@ def test_the_queue_keeps_its_promises_through_the_portable_door(suite, chosen, t
 
 
 def test_a_process_of_another_pid_namespace_is_refused():
-    code = "import sys\nfrom ataraxis_data_structures.memory.channel import LogQueue\nLogQueue.attach(sys.argv[1])"
+    code = "import sys\nfrom ataraxis_data_structures.memory.queue import LogQueue\nLogQueue.attach(sys.argv[1])"
     command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", code]
     if os.geteuid():
         command[1:1] = ["--user", "--map-root-user"]

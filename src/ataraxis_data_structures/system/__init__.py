@@ -1,0 +1,1 @@
+"""What the operating system gives, once: processes, locks, whole files, the platform, CPUs, progress. No numpy."""
