@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ataraxis_data_structures import DataLogger, LogPackage
-from ataraxis_data_structures.logs.journal import open_journals
-from ataraxis_data_structures.logs.messages import MessageScan
+from ataraxis_data_structures.logs.journal.messages import MessageScan
+from ataraxis_data_structures.logs.journal.reader import open_journals
 
 
 def package(payload=b"", source=1, time=0):

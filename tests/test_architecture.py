@@ -50,11 +50,11 @@ def test_imports_point_down(path):
         ("memory/array.py", "from ..logs import reader"),
         ("memory/array.py", "from ..files.markers import discover_marker_files"),
         ("files/walk.py", "from .. import config"),
-        ("logs/reader.py", "def f():\n    import ataraxis_data_structures.jobs.tracker"),
+        ("logs/archive/reader.py", "def f():\n    import ataraxis_data_structures.jobs.tracker"),
         ("series.py", "from . import config"),
         ("errors.py", "from ._core import crc"),
         ("system/process.py", "from ..memory import segment"),
-        ("logs/reader.py", "from ataraxis_data_structures import DataLogger"),
+        ("logs/archive/reader.py", "from ataraxis_data_structures import DataLogger"),
     ],
 )
 def test_a_planted_trespass_is_found(path, planted):

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._core.record import LogPackage as LogPackage
     from .config.plain import YAML_EXCLUDE_METADATA as YAML_EXCLUDE_METADATA
     from .config.yaml_config import YamlConfig as YamlConfig
     from .errors import ArchiveError as ArchiveError
@@ -43,26 +44,25 @@ if TYPE_CHECKING:
     from .jobs.tracker import ProcessingTracker as ProcessingTracker
     from .jobs.workers import initialize_worker_threads as initialize_worker_threads
     from .jobs.workers import limit_worker_threads as limit_worker_threads
-    from .logs.archive import assemble_log_archives as assemble_log_archives
-    from .logs.discovery import LOG_ARCHIVE_SUFFIX as LOG_ARCHIVE_SUFFIX
-    from .logs.discovery import LOG_DIRECTORY_SUFFIX as LOG_DIRECTORY_SUFFIX
-    from .logs.discovery import discover_log_archives as discover_log_archives
-    from .logs.discovery import find_log_archive as find_log_archive
-    from .logs.discovery import find_log_archives as find_log_archives
-    from .logs.discovery import read_archive_message_count as read_archive_message_count
-    from .logs.export import export_archive as export_archive
-    from .logs.follow import LoggedMessage as LoggedMessage
-    from .logs.follow import follow as follow
-    from .logs.logger import DataLogger as DataLogger
-    from .logs.mapping import map_archive as map_archive
-    from .logs.mapping import merge_archives as merge_archives
-    from .logs.reader import PARALLEL_PROCESSING_THRESHOLD as PARALLEL_PROCESSING_THRESHOLD
-    from .logs.reader import LogArchiveReader as LogArchiveReader
-    from .logs.reader import LogMessage as LogMessage
-    from .logs.record import LogPackage as LogPackage
-    from .logs.recover import recover_log_directory as recover_log_directory
-    from .logs.statistics import logger_statistics as logger_statistics
-    from .logs.verify import EntryFault as EntryFault
+    from .logs.archive.assemble import assemble_log_archives as assemble_log_archives
+    from .logs.archive.batches import map_archive as map_archive
+    from .logs.archive.batches import merge_archives as merge_archives
+    from .logs.archive.discovery import LOG_ARCHIVE_SUFFIX as LOG_ARCHIVE_SUFFIX
+    from .logs.archive.discovery import LOG_DIRECTORY_SUFFIX as LOG_DIRECTORY_SUFFIX
+    from .logs.archive.discovery import discover_log_archives as discover_log_archives
+    from .logs.archive.discovery import find_log_archive as find_log_archive
+    from .logs.archive.discovery import find_log_archives as find_log_archives
+    from .logs.archive.discovery import read_archive_message_count as read_archive_message_count
+    from .logs.archive.export import export_archive as export_archive
+    from .logs.archive.reader import PARALLEL_PROCESSING_THRESHOLD as PARALLEL_PROCESSING_THRESHOLD
+    from .logs.archive.reader import LogArchiveReader as LogArchiveReader
+    from .logs.archive.reader import LogMessage as LogMessage
+    from .logs.archive.verify import EntryFault as EntryFault
+    from .logs.journal.follow import LoggedMessage as LoggedMessage
+    from .logs.journal.follow import follow as follow
+    from .logs.logger.logger import DataLogger as DataLogger
+    from .logs.logger.statistics import logger_statistics as logger_statistics
+    from .logs.recovery.recover import recover_log_directory as recover_log_directory
     from .memory.array import SharedMemoryArray as SharedMemoryArray
     from .series import interpolate_data as interpolate_data
     from .system.atomic import atomic_write as atomic_write
@@ -129,19 +129,19 @@ _HOMES = {
     "Attempt": "jobs.attempts",
     "BatchError": "errors",
     "ConfigError": "errors",
-    "DataLogger": "logs.logger",
+    "DataLogger": "logs.logger.logger",
     "DirectoryDifference": "files.checksum",
-    "EntryFault": "logs.verify",
+    "EntryFault": "logs.archive.verify",
     "IntegrityError": "errors",
     "JobState": "jobs.state",
-    "LOG_ARCHIVE_SUFFIX": "logs.discovery",
-    "LOG_DIRECTORY_SUFFIX": "logs.discovery",
-    "LogArchiveReader": "logs.reader",
-    "LogMessage": "logs.reader",
-    "LogPackage": "logs.record",
-    "LoggedMessage": "logs.follow",
+    "LOG_ARCHIVE_SUFFIX": "logs.archive.discovery",
+    "LOG_DIRECTORY_SUFFIX": "logs.archive.discovery",
+    "LogArchiveReader": "logs.archive.reader",
+    "LogMessage": "logs.archive.reader",
+    "LogPackage": "_core.record",
+    "LoggedMessage": "logs.journal.follow",
     "MissingValueError": "errors",
-    "PARALLEL_PROCESSING_THRESHOLD": "logs.reader",
+    "PARALLEL_PROCESSING_THRESHOLD": "logs.archive.reader",
     "ProcessingStatus": "jobs.state",
     "ProcessingTracker": "jobs.tracker",
     "SegmentError": "errors",
@@ -152,29 +152,29 @@ _HOMES = {
     "TrackerStatus": "jobs.state",
     "YAML_EXCLUDE_METADATA": "config.plain",
     "YamlConfig": "config.yaml_config",
-    "assemble_log_archives": "logs.archive",
+    "assemble_log_archives": "logs.archive.assemble",
     "atomic_write": "system.atomic",
     "calculate_directory_checksum": "files.checksum",
     "calculate_directory_manifest": "files.checksum",
     "compare_directories": "files.checksum",
     "delete_directory": "files.delete",
     "direct_write": "system.atomic",
-    "discover_log_archives": "logs.discovery",
+    "discover_log_archives": "logs.archive.discovery",
     "discover_marker_files": "files.markers",
     "discover_marker_roots": "files.markers",
-    "export_archive": "logs.export",
-    "find_log_archive": "logs.discovery",
-    "find_log_archives": "logs.discovery",
-    "follow": "logs.follow",
+    "export_archive": "logs.archive.export",
+    "find_log_archive": "logs.archive.discovery",
+    "find_log_archives": "logs.archive.discovery",
+    "follow": "logs.journal.follow",
     "index_marker_files": "files.markers",
     "initialize_worker_threads": "jobs.workers",
     "interpolate_data": "series",
     "limit_worker_threads": "jobs.workers",
-    "logger_statistics": "logs.statistics",
-    "map_archive": "logs.mapping",
-    "merge_archives": "logs.mapping",
-    "read_archive_message_count": "logs.discovery",
-    "recover_log_directory": "logs.recover",
+    "logger_statistics": "logs.logger.statistics",
+    "map_archive": "logs.archive.batches",
+    "merge_archives": "logs.archive.batches",
+    "read_archive_message_count": "logs.archive.discovery",
+    "recover_log_directory": "logs.recovery.recover",
     "resolve_unique_roots": "files.markers",
     "transfer_directory": "files.transfer",
     "verify_directory_checksum": "files.checksum",

@@ -14,7 +14,7 @@ import peers
 
 from ataraxis_data_structures import LogArchiveReader, assemble_log_archives, map_archive
 from ataraxis_data_structures._core import frame, npy
-from ataraxis_data_structures.logs import layout
+from ataraxis_data_structures.logs.journal import layout
 
 ONSET = 1_700_000_000_000_000
 CASES = {"64 B": (100_000, 64), "4 KiB": (20_000, 4096)}

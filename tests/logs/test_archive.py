@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import log_files
 from ataraxis_data_structures import ArchiveError, LogArchiveReader, assemble_log_archives
 from ataraxis_data_structures._core import frame, npy
-from ataraxis_data_structures.logs import layout
+from ataraxis_data_structures.logs.journal import layout
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "log_archives.json").read_text())
 

@@ -19,7 +19,7 @@ from ataraxis_data_structures import (
     merge_archives,
 )
 from ataraxis_data_structures._core import frame
-from ataraxis_data_structures.logs import layout
+from ataraxis_data_structures.logs.journal import layout
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 import log_files
 from ataraxis_data_structures import ArchiveError, LogArchiveReader, assemble_log_archives
 from ataraxis_data_structures._core import frame
-from ataraxis_data_structures.logs import commit, layout
+from ataraxis_data_structures.logs.archive import publish
+from ataraxis_data_structures.logs.journal import layout
 
 ASSEMBLE = (
     "import sys; from pathlib import Path; import ataraxis_data_structures as a; "
@@ -120,20 +121,21 @@ def test_a_message_in_fragments_is_joined(folder):
 def kill_at(folder, step):
     """Run an assembly that dies at a step of its publication."""
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom ataraxis_data_structures.logs import commit, archive\n"
+        "import os, signal, sys\nfrom pathlib import Path\n"
+        "from ataraxis_data_structures.logs.archive import assemble, publish\n"
         f"def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)\n{step}\n"
-        "archive.assemble_log_archives(Path(sys.argv[1]))"
+        "assemble.assemble_log_archives(Path(sys.argv[1]))"
     )
     done = subprocess.run([sys.executable, "-c", code, folder], check=False)
     assert done.returncode == -signal.SIGKILL
 
 
 STEPS = {
-    "before the marker": "commit._write_marker = die",
-    "before the rename": "commit._put_in_place = die",
-    "before the removal": "commit._remove = die",
-    "in the removal": "def some(folder, rows, *_): commit.members.unlink(folder, rows, 0, 15); die()\n"
-    "commit._remove_members = some",
+    "before the marker": "publish._write_marker = die",
+    "before the rename": "publish._put_in_place = die",
+    "before the removal": "publish._remove = die",
+    "in the removal": "def some(folder, rows, *_): publish.members.unlink(folder, rows, 0, 15); die()\n"
+    "publish._remove_members = some",
 }
 
 
@@ -187,7 +189,7 @@ def test_nothing_is_removed_if_the_archive_is_not_the_one_that_was_written(folde
 def test_a_damaged_marker_removes_nothing(folder):
     log_files.save_session(folder, 1, [(10, [1])])
     kill_at(folder, STEPS["before the removal"])
-    marker = folder / commit.MARKER
+    marker = folder / publish.MARKER
     marker.write_bytes(marker.read_bytes()[:-4])
     present = log_files.names(folder)
     with pytest.raises(ArchiveError, match="damaged"):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ataraxis_data_structures._core import frame
-from ataraxis_data_structures.logs import layout
-from ataraxis_data_structures.logs.append import Appender
-from ataraxis_data_structures.logs.expand import Expansion, Fragments
+from ataraxis_data_structures.logs.journal import layout
+from ataraxis_data_structures.logs.journal.npy_files import Expansion, Fragments
+from ataraxis_data_structures.logs.journal.writer import Appender
 
 BOOT = bytes(range(16))
 HEADER = layout.Header(0xFACE, 0, 0x5EED5EED, layout.NPY, 0, BOOT)
@@ -165,7 +165,7 @@ def test_after_a_power_cut_files_of_one_time_are_told_apart(tmp_path):
 KILLED = """
     import sys
     from pathlib import Path
-    from ataraxis_data_structures.logs.expand import Expansion, Fragments
+    from ataraxis_data_structures.logs.journal.npy_files import Expansion, Fragments
     print("up", flush=True)
     with Expansion(Path(sys.argv[1]), Fragments(), bytes(range(16))) as expansion:
         expansion.advance(expansion.end())

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 import oracles
 from ataraxis_data_structures._core import frame
-from ataraxis_data_structures.logs import layout
-from ataraxis_data_structures.logs.append import Appender
-from ataraxis_data_structures.logs.journal import Journal, open_journals
-from ataraxis_data_structures.logs.messages import MessageScan
+from ataraxis_data_structures.logs.journal import layout
+from ataraxis_data_structures.logs.journal.messages import MessageScan
+from ataraxis_data_structures.logs.journal.reader import Journal, open_journals
+from ataraxis_data_structures.logs.journal.writer import Appender
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "journal-00000000deadbeef-0000.axj"
 HEADER = layout.Header(0xDEADBEEF, 0, 0x5EED5EED, layout.JOURNAL, 1_700_000_000_000_000, bytes(range(16)))

@@ -546,4 +546,7 @@ def logger_files(folder):
 
 def test_the_program_of_a_logger_process_starts_without_numpy():
     """What it imports is most of what start() waits for."""
-    assert run("import sys; import ataraxis_data_structures.logs.writer; print('numpy' in sys.modules)") == "False\n"
+    assert (
+        run("import sys; import ataraxis_data_structures.logs.logger.service; print('numpy' in sys.modules)")
+        == "False\n"
+    )

@@ -11,7 +11,7 @@ import pytest
 
 from ataraxis_data_structures import DataLogger, assemble_log_archives, recover_log_directory
 from ataraxis_data_structures.errors import QueueBusyError, QueueClosedError
-from ataraxis_data_structures.logs.pointer import locked_folder
+from ataraxis_data_structures.logs.log_directory import locked_folder
 from ataraxis_data_structures.memory.segment import list_segments
 from logtools import logger_in, package, read_files, read_log, wait_for
 

@@ -8,9 +8,9 @@ import pytest
 from ataraxis_data_structures import DataLogger, LogPackage, recover_log_directory
 from ataraxis_data_structures._core import frame
 from ataraxis_data_structures.errors import QueueBusyError
-from ataraxis_data_structures.logs import layout
-from ataraxis_data_structures.logs.append import Appender
-from ataraxis_data_structures.logs.pointer import POINTER
+from ataraxis_data_structures.logs.journal import layout
+from ataraxis_data_structures.logs.journal.writer import Appender
+from ataraxis_data_structures.logs.log_directory import POINTER
 from logtools import leftovers, logger_in, package, read_files, read_journals, read_log, wait_for
 
 HEADER = layout.Header(0xBEEF, 0, 77, layout.JOURNAL, 5, bytes(16))

@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 with atheris.instrument_imports(include=["ataraxis_data_structures"]):
     from ataraxis_data_structures import ArchiveError, LogArchiveReader
     from ataraxis_data_structures._core import frame
-    from ataraxis_data_structures.logs import layout
-    from ataraxis_data_structures.logs.journal import open_journals
-    from ataraxis_data_structures.logs.messages import MessageScan
+    from ataraxis_data_structures.logs.journal import layout
+    from ataraxis_data_structures.logs.journal.messages import MessageScan
+    from ataraxis_data_structures.logs.journal.reader import open_journals
 
 import log_files
 

@@ -10,9 +10,9 @@ import tracemalloc
 import log_files
 from ataraxis_data_structures import ArchiveError, LogArchiveReader
 from ataraxis_data_structures._core import frame
-from ataraxis_data_structures.logs import layout
-from ataraxis_data_structures.logs.journal import open_journals
-from ataraxis_data_structures.logs.messages import MessageScan
+from ataraxis_data_structures.logs.journal import layout
+from ataraxis_data_structures.logs.journal.messages import MessageScan
+from ataraxis_data_structures.logs.journal.reader import open_journals
 
 MESSAGES = [(at, list(range(at % 11))) for at in range(1, 12)]
 MEMORY_LIMIT_KIB = 100 * 1024

@@ -11,7 +11,7 @@ import pytest
 import log_files
 from ataraxis_data_structures import LogArchiveReader
 from ataraxis_data_structures._core import frame, npy
-from ataraxis_data_structures.logs import layout
+from ataraxis_data_structures.logs.journal import layout
 
 PAYLOAD_BYTES = 4096
 

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from ataraxis_data_structures.logs.journal import open_journals
+from ataraxis_data_structures.logs.journal.reader import open_journals
 from logtools import leftovers, logger_in, package, read_files, read_journals, read_log, wait_for
 
 SHIM = r"""

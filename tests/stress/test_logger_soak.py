@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from ataraxis_data_structures import LogPackage
-from ataraxis_data_structures.logs.journal import open_journals
-from ataraxis_data_structures.logs.messages import MessageScan
+from ataraxis_data_structures.logs.journal.messages import MessageScan
+from ataraxis_data_structures.logs.journal.reader import open_journals
 from logtools import logger_in, wait_for
 
 FORK = multiprocessing.get_context("fork")

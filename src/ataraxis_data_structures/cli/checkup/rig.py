@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...logs.logger import DataLogger
+from ...logs.logger.logger import DataLogger
 from ...memory.queue import LogQueue
 from ..render import human_seconds
 from .finding import Finding

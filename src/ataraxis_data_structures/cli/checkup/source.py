@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from ...logs.record import LogPackage
+from ..._core.record import LogPackage
 from ...memory.queue import LogQueue
 
 

@@ -10,9 +10,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ...logs.archive import assemble_log_archives
-from ...logs.discovery import read_archive_message_count
-from ...logs.recover import recover_log_directory
+from ...logs.archive.assemble import assemble_log_archives
+from ...logs.archive.discovery import read_archive_message_count
+from ...logs.recovery.recover import recover_log_directory
 from ..render import add_json, human_bytes, print_json, print_table, shows_progress
 from ..terminal import print_error
 from .session import look_into, require_log

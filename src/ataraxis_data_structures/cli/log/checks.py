@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import ArchiveError
-from ...logs.contents import Contents as Archive
-from ...logs.messages import Account
-from ...logs.reader import LogArchiveReader
-from ...logs.recover import scan_journals
+from ...logs.archive.index import Contents as Archive
+from ...logs.archive.reader import LogArchiveReader
+from ...logs.journal.messages import Account
+from ...logs.recovery.recover import scan_journals
 from ...system.progress import progress_bar
 from ..advice import describe
 from .page import Check

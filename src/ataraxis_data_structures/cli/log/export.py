@@ -9,7 +9,7 @@ Example:
 import argparse
 from pathlib import Path
 
-from ...logs.export import export_archive
+from ...logs.archive.export import export_archive
 from ...system.progress import progress_bar
 from ..render import add_json, print_json, require, shows_progress
 from ..terminal import print_line

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ...logs.pointer import read_pointer
+from ...logs.log_directory import read_pointer
 from ...system.process import is_alive
 from ..render import add_json, human_bytes, print_json, print_table
 from ..terminal import print_line

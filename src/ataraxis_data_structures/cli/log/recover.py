@@ -8,7 +8,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from ...logs.recover import recover_log_directory
+from ...logs.recovery.recover import recover_log_directory
 from ..advice import require_directory
 from ..render import add_json, print_json
 from ..terminal import print_line

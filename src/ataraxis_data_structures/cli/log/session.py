@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from ..._core import npy
 from ...errors import ArchiveError
-from ...logs import layout
-from ...logs.contents import Contents as Archive
-from ...logs.journal import open_journals
-from ...logs.messages import Account, MessageScan
-from ...logs.reader import LogArchiveReader
+from ...logs.archive.index import Contents as Archive
+from ...logs.archive.reader import LogArchiveReader
+from ...logs.journal import layout
+from ...logs.journal.messages import Account, MessageScan
+from ...logs.journal.reader import open_journals
 from ..advice import require_directory
 
 ARCHIVE = re.compile(r"(.+)_log\.npz")

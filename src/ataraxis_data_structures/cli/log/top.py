@@ -15,7 +15,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from ...logs.statistics import LoggerStatistics, queue_of_logger, statistics_of
+from ...logs.logger.statistics import LoggerStatistics, queue_of_logger, statistics_of
 from ...memory.queue import LogQueue
 from ...system import platform
 from ..render import add_json, human_bytes, human_seconds, print_json, table_lines

@@ -1,0 +1,1 @@
+"""Archives: made from files and journals, opened, verified, read in batches and exported."""

@@ -1,0 +1,222 @@
+"""Messages out of journals: each once, fragments joined, and an account of what is missing."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._core import frame
+from .layout import HEADER_BYTES
+from .reader import Journal
+
+# One message. With one part, its payload lies at `offset` of `journal` (an index into the list that was scanned);
+# with more, `offset` is an index into `MessageScan.fragments`.
+MESSAGE = np.dtype(
+    [("time", "<u8"), ("length", "<u8"), ("offset", "<u8"), ("journal", "<u4"), ("parts", "<u4"), ("source", "u1")]
+)
+
+
+@dataclass
+class Account:
+    """What a scan of journals found and what it missed."""
+
+    recovered: dict[int, int] = field(default_factory=dict)
+    """Source -> messages that are whole."""
+    dropped: dict[int, int] = field(default_factory=dict)
+    """Source -> messages that a full lane refused, as its gap records say."""
+    lost: dict[int, int] = field(default_factory=dict)
+    """Source -> messages that a checkpoint or footer counts and the file does not hold whole."""
+    incomplete: dict[int, int] = field(default_factory=dict)
+    """Source -> messages of which only some fragments are there."""
+    repeated: int = 0
+    """Records that were there twice and are counted once."""
+    missing: int = 0
+    """Records that their claims numbered and no journal holds, up to the last one that is there."""
+    damaged_bytes: int = 0
+    """Bytes that no valid record covers."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is known to be missing."""
+        return not (self.lost or self.incomplete or self.missing or self.damaged_bytes)
+
+
+class MessageScan:
+    """The messages of journals in order of arrival; `account` is final when `batches` has ended."""
+
+    def __init__(self, journals: Sequence[Journal]) -> None:
+        self.journals = list(journals)
+        self.fragments: list[list[tuple[int, int, int]]] = []  # parts: (journal, offset, length)
+        self.account = Account()
+        self._next_seq: dict[tuple[int, int], int] = {}
+        self._holes: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        self._open: dict[tuple[int, int], _Unfinished] = {}
+        self._origin: dict[int, int] | None = None  # claim -> first seq that the current journal may hold, if known
+        self._found = np.zeros(256, np.int64)  # of the current journal
+        self._counted = np.zeros(256, np.int64)
+
+    def batches(self, max_rows: int = 65536) -> Iterator[NDArray[Any]]:
+        """Yield arrays of MESSAGE, never an empty one."""
+        for index, journal in enumerate(self.journals):
+            self._found[:] = self._counted[:] = 0
+            self._origin = self._origin_of(journal)
+            for rows in journal.rows(max_rows):
+                batch = self._messages(index, rows)
+                if len(batch):
+                    yield batch
+            self.account.damaged_bytes += sum(stop - start for start, stop in journal.damaged)
+        for key in list(self._open):
+            self._give_up(key)
+
+    def payload(self, message: np.void) -> bytes | memoryview:
+        """Return the payload of one message; a view of the journal unless fragments had to be joined."""
+        if message["parts"] == 1:
+            start = int(message["offset"])
+            return self.journals[int(message["journal"])].buffer[start : start + int(message["length"])]
+        parts = self.fragments[int(message["offset"])]
+        return b"".join(self.journals[journal].buffer[start : start + length] for journal, start, length in parts)
+
+    @staticmethod
+    def _origin_of(journal: Journal) -> dict[int, int] | None:
+        """Return the numbers a journal goes on from; None after the death of a writer, which leaves them unsaid."""
+        first = next(journal.rows(1), None)
+        if first is not None and first["flags"][0] == frame.CHECKPOINT and first["offset"][0] == HEADER_BYTES:
+            return journal.totals(first[0]).claims
+        return None if journal.header.number else {}
+
+    def _messages(self, index: int, rows: NDArray[Any]) -> NDArray[Any]:
+        rows = self._once(index, rows)
+        plain = (rows["flags"] == frame.WHOLE) & (rows["claim"] != 0)
+        batch = np.zeros(int(plain.sum()), MESSAGE)
+        for name in ("time", "length", "source"):
+            batch[name] = rows[name][plain]
+        batch["offset"] = rows["offset"][plain] + np.uint64(frame.RECORD_BYTES)
+        batch["journal"] = index
+        batch["parts"] = 1
+        if not plain.all():
+            batch = self._with_others(index, rows, plain, batch)
+        else:
+            self._found += np.bincount(batch["source"], minlength=256)
+        counts = np.bincount(batch["source"], minlength=256)
+        for source in np.flatnonzero(counts).tolist():
+            self.account.recovered[source] = self.account.recovered.get(source, 0) + int(counts[source])
+        return batch
+
+    def _with_others(self, index: int, rows: NDArray[Any], plain: NDArray[Any], batch: NDArray[Any]) -> NDArray[Any]:
+        """Return the batch with joined messages at their places, having noted gaps and checkpoints."""
+        joined: list[tuple[int, tuple[int, ...]]] = []
+        places = np.cumsum(plain)
+        done = 0
+        for at in np.flatnonzero(~plain):
+            row = rows[at]
+            self._found += np.bincount(batch["source"][done : places[at]], minlength=256)
+            done = int(places[at])
+            flags, source = int(row["flags"]), int(row["source"])
+            if flags & (frame.CHECKPOINT | frame.FOOTER):
+                self._compare(index, row)
+            elif flags & frame.GAP:
+                dropped = int.from_bytes(self.journals[index].payload(row)[:8], "little")
+                self.account.dropped[source] = self.account.dropped.get(source, 0) + dropped
+            elif (message := self._fragment(index, row)) is not None:
+                joined.append((done, message))
+                self._found[source] += 1
+        self._found += np.bincount(batch["source"][done:], minlength=256)
+        if not joined:
+            return batch
+        return np.insert(batch, [place for place, _ in joined], np.array([m for _, m in joined], MESSAGE))
+
+    def _compare(self, index: int, row: np.void) -> None:
+        """Hold what a checkpoint counts against what was found since the one before."""
+        totals = np.zeros(256, np.int64)
+        said = self.journals[index].totals(row)
+        for source, (messages, _, _) in said.sources.items():
+            totals[source] = messages
+        for claim, seq in said.claims.items():
+            self._skip_to((self.journals[index].header.queue_id, claim), seq)
+        lost = totals - self._counted - self._found
+        for source in np.flatnonzero(lost > 0).tolist():
+            self.account.lost[source] = self.account.lost.get(source, 0) + int(lost[source])
+        self._counted[:] = totals
+        self._found[:] = 0
+
+    def _fragment(self, index: int, row: np.void) -> tuple[int, ...] | None:
+        key = (self.journals[index].header.queue_id, int(row["claim"]))
+        flags, seq, source = int(row["flags"]), int(row["seq"]), int(row["source"])
+        part = (index, int(row["offset"]) + frame.RECORD_BYTES, int(row["length"]))
+        begun = self._open.get(key)
+        if flags & frame.FIRST or begun is None or begun.next_seq != seq:
+            self._give_up(key)
+            begun = self._open[key] = _Unfinished(source, int(row["time"]), seq, headless=not flags & frame.FIRST)
+        begun.parts.append(part)
+        begun.next_seq += 1
+        if not flags & frame.LAST:
+            return None
+        if begun.headless:
+            self._give_up(key)
+            return None
+        del self._open[key]
+        self.fragments.append(begun.parts)
+        length = sum(part[2] for part in begun.parts)
+        return (begun.time, length, len(self.fragments) - 1, index, len(begun.parts), source)
+
+    def _give_up(self, key: tuple[int, int]) -> None:
+        begun = self._open.pop(key, None)
+        if begun is not None:
+            self.account.incomplete[begun.source] = self.account.incomplete.get(begun.source, 0) + 1
+
+    def _once(self, index: int, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return the rows without records that came before; notes the holes in each claim's numbers."""
+        queue_id = self.journals[index].header.queue_id
+        keep = np.ones(len(rows), np.bool_)
+        for claim in np.unique(rows["claim"]):
+            if not claim:
+                continue
+            places = np.flatnonzero(rows["claim"] == claim)
+            seqs = rows["seq"][places]
+            key = (queue_id, int(claim))
+            expected = self._expected(key, int(seqs[0]))
+            if int(seqs[0]) == expected and int(seqs[-1]) - expected == len(seqs) - 1 and (np.diff(seqs) == 1).all():
+                self._next_seq[key] = int(seqs[-1]) + 1
+                continue
+            for place, seq in zip(places, seqs.tolist(), strict=True):
+                keep[place] = self._is_new(key, seq)
+        self.account.repeated += len(rows) - int(keep.sum())
+        return rows if keep.all() else rows[keep]
+
+    def _expected(self, key: tuple[int, int], seq: int) -> int:
+        if key not in self._next_seq:
+            self._next_seq[key] = seq if self._origin is None else self._origin.get(key[1], 0)
+        return self._next_seq[key]
+
+    def _skip_to(self, key: tuple[int, int], seq: int) -> None:
+        expected = self._expected(key, seq)
+        if seq > expected:
+            self._holes.setdefault(key, []).append((expected, seq))
+            self.account.missing += seq - expected
+            self._next_seq[key] = seq
+
+    def _is_new(self, key: tuple[int, int], seq: int) -> bool:
+        if seq >= self._expected(key, seq):
+            self._skip_to(key, seq)
+            self._next_seq[key] = seq + 1
+            return True
+        holes = self._holes.get(key, [])
+        for at, (start, stop) in enumerate(holes):
+            if start <= seq < stop:
+                holes[at : at + 1] = [hole for hole in ((start, seq), (seq + 1, stop)) if hole[0] < hole[1]]
+                self.account.missing -= 1
+                return True
+        return False
+
+
+@dataclass
+class _Unfinished:
+    """A message of which not all fragments were seen yet."""
+
+    source: int
+    time: int
+    next_seq: int
+    headless: bool
+    parts: list[tuple[int, int, int]] = field(default_factory=list)

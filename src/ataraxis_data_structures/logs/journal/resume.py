@@ -1,0 +1,72 @@
+"""What the journals of a queue hold already, so that whoever goes on writes nothing twice."""
+
+import mmap
+import os
+import struct
+from pathlib import Path
+
+from ..._core import frame
+from ..._core.tally import Tally
+from ...memory.consumer import LogDrain
+from . import layout
+from .layout import Words
+
+_ROW = struct.Struct(frame.ROW_FORMAT)
+
+
+def journals_of(directory: Path, queue_id: int | None = None) -> list[Path]:
+    """Return the journals in a directory, of one queue or of all, by queue and number."""
+    found = [(parsed, path) for path in layout.list_journals(directory) if (parsed := layout.parse_name(path))]
+    return [path for (owner, _), path in sorted(found) if queue_id in (None, owner)]
+
+
+def next_number(directory: Path, queue_id: int) -> int:
+    """Return the number of the next journal of a queue."""
+    paths = journals_of(directory, queue_id)
+    parsed = layout.parse_name(paths[-1]) if paths else None
+    return parsed[1] + 1 if parsed else 0
+
+
+def release_written(drain: LogDrain, directory: Path, queue_id: int) -> None:
+    """Release from the lanes what a writer that died had appended, and mark where its journal's records end.
+
+    A writer releases each span right after it wrote it, so this concerns the last append to the last journal alone.
+    """
+    paths = journals_of(directory, queue_id)
+    if not paths:
+        return
+    fd = os.open(paths[-1], os.O_RDWR | os.O_CLOEXEC)
+    try:
+        size = os.fstat(fd).st_size
+        if size < layout.HEADER_BYTES:
+            return
+        with (
+            mmap.mmap(fd, size) as view,
+            memoryview(view) as whole,
+            whole.cast("Q") if not size % 8 else whole[: size // 8 * 8].cast("Q") as words,
+        ):
+            _release(drain, view, words, size)
+    finally:
+        os.close(fd)
+
+
+def _release(drain: LogDrain, view: mmap.mmap, words: memoryview, size: int) -> None:
+    header = layout.parse_header(view[: layout.HEADER_BYTES])
+    if header is None:
+        return
+    tail = words[Words.TAIL]
+    start = tail if layout.HEADER_BYTES <= tail <= size and tail % 8 == 0 else layout.HEADER_BYTES
+    scanner = frame.Scanner(view, header.salt, start=start)
+    end, last = start, dict[int, int]()
+    while found := scanner.next(65536):
+        for offset, _, seq, length, claim, *_ in _ROW.iter_unpack(found):
+            end, last[claim] = offset + frame.span(length), seq
+    if words[Words.COUNTED] <= start and end > start and not scanner.damaged:
+        Tally().add(view[start:end], drain.sources)
+    if end < size:  # whole records are never behind a torn one: each append ends before the next begins
+        words[Words.END_CHECK] = end ^ 0xFFFF_FFFF_FFFF_FFFF
+        words[Words.END] = end
+    del scanner
+    for lane in drain.lanes():
+        if lane.claim in last:
+            lane.release_through(last[lane.claim])

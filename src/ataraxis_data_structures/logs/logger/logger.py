@@ -1,0 +1,306 @@
+"""The logger that an acquisition program holds: it starts, watches and stops the process that writes."""
+
+import atexit
+import os
+import threading
+import time
+import warnings
+import weakref
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from ...memory.queue import LogQueue
+from ...system.process import own_identity
+from ...system.progress import make_bar
+from ..recovery.recover import without_file
+from .notes import Ended, Note
+from .statistics import DIRECTORY_SUFFIX, LoggerStatistics, statistics_of
+from .supervisor import Supervisor
+
+_STORAGES = ("npy", "journal")
+_SYNCS = ("none", "interval", "batch")
+_ROTATE_BYTES = {"npy": 64 * 2**20, "journal": 2**30}
+_OLD_DRAIN_S = 60.0
+_GIVE_UP_S = 10.0  # after stop() a disk that takes nothing is waited for this long
+_SHOW_AFTER_S = 0.5
+_STEP_S = 0.05
+
+
+class DataLogger:
+    """Writes the messages that any process puts into `input_queue` to a log directory, each exactly once.
+
+    A message whose `put` returned survives the death of its producer, of the logger process, of this one, or of all of
+    them. `thread_count` and `poll_interval` are accepted for older programs and have no effect.
+    """
+
+    def __init__(
+        self,
+        output_directory: Path,
+        instance_name: str,
+        thread_count: int = 5,
+        poll_interval: int = 5,
+        *,
+        storage: Literal["npy", "journal"] = "npy",
+        sync: Literal["none", "interval", "batch"] = "none",
+        sync_interval_ms: int = 200,
+        lane_bytes: int = 1 << 23,
+        overflow: Literal["block", "drop_newest"] = "block",
+        timeout: float | None = None,
+    ) -> None:
+        """Make the log directory and the queue; `start` makes the process.
+
+        `storage`: a file for each message, or journals for rates above some thousand messages a second. `sync`: when
+        bytes are forced to the disk, `flush` does it at any time. `lane_bytes`: room that each producer process has;
+        when it is full, `overflow` says whether a put waits (at most `timeout` seconds) or drops its message.
+        """
+        if storage not in _STORAGES:
+            raise ValueError(f"expected a storage of {_STORAGES}, got {storage!r}")
+        if sync not in _SYNCS:
+            raise ValueError(f"expected a sync of {_SYNCS}, got {sync!r}")
+        if sync_interval_ms < 1:
+            raise ValueError(f"expected a sync interval of at least 1 ms, got {sync_interval_ms}")
+        self._name = str(instance_name)
+        self._thread_count = max(1, int(thread_count))
+        self._poll_interval = max(0, int(poll_interval))
+        directory = Path(output_directory) / f"{self._name}{DIRECTORY_SUFFIX}"
+        directory.mkdir(parents=True, exist_ok=True)
+        self._output_directory = directory
+        queue = LogQueue.create(
+            directory=directory.resolve(), lane_bytes=lane_bytes, overflow=overflow, timeout=timeout
+        )
+        settings = {"storage": storage, "sync": sync, "sync_interval_ms": sync_interval_ms}
+        self._session = Session(queue, settings)
+        self._finalizer = weakref.finalize(self, self._session.leave)
+        _watch_for_exit()
+
+    def __repr__(self) -> str:
+        return (
+            f"DataLogger(name={self._name}, output_directory={self._output_directory}, "
+            f"thread_count={self._thread_count}, poll_interval={self._poll_interval} ms, "
+            f"started={self._session.started})"
+        )
+
+    @property
+    def input_queue(self) -> LogQueue:
+        """The queue to put LogPackages into, from this process or any it is sent to."""
+        return self._session.queue
+
+    @property
+    def name(self) -> str:
+        """The instance name."""
+        return self._name
+
+    @property
+    def output_directory(self) -> Path:
+        """The directory that the log is written to."""
+        return self._output_directory
+
+    @property
+    def alive(self) -> bool:
+        """Whether the logger was started and takes messages; False once it was given up."""
+        return self._session.alive
+
+    @property
+    def statistics(self) -> LoggerStatistics:
+        """What was accepted, written, synced and dropped so far; `logger_statistics` asks from another program."""
+        return statistics_of(self._session.queue)
+
+    def start(self) -> None:
+        """Start the logger process and return when it writes; nothing happens if it runs.
+
+        QueueBusyError if another logger works in the directory, OSError if it can't be written to.
+        """
+        self._session.start()
+
+    def stop(self) -> None:
+        """Return when everything that was put before is on disk in its final form, and no logger process runs.
+
+        Raises if something accepted is not there: OSError, or ChildProcessError if the logger was given up.
+        """
+        self._session.stop()
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Return when everything that was put before is on the disk, synced; TimeoutError after `timeout` seconds."""
+        self._session.flush(timeout)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+_exiting = threading.Event()
+
+
+def _watch_for_exit() -> None:
+    # Registered behind the latest finalizer, and once, so that it runs before all of them.
+    atexit.unregister(_exiting.set)
+    atexit.register(_exiting.set)
+
+
+class Session:
+    """What a DataLogger owns, so that it can be put away after the DataLogger itself is gone."""
+
+    def __init__(self, queue: LogQueue, settings: dict[str, Any]) -> None:
+        self.queue = queue
+        self._settings = settings | {
+            "directory": str(queue.directory),
+            "queue": queue.name,
+            "queue_id": queue.id,
+            "owner": own_identity(),
+            "rotate_bytes": _ROTATE_BYTES[settings["storage"]],
+            "patience_s": _OLD_DRAIN_S,
+            "give_up_s": _GIVE_UP_S,
+        }
+        self._owner_pid = os.getpid()
+        self._turn = threading.RLock()
+        self._flushes = 0
+        self._supervisor: Supervisor | None = None
+        self._was_started = False
+
+    @property
+    def started(self) -> bool:
+        """Whether `start` was called and `stop` was not."""
+        return self._supervisor is not None
+
+    @property
+    def alive(self) -> bool:
+        """Whether a logger process runs or is about to be restarted."""
+        return self._supervisor is not None and self._supervisor.alive
+
+    def start(self) -> None:
+        """Start a logger process, unless one was."""
+        self._check_owner()
+        with self._turn:
+            if self._supervisor is not None:
+                return
+            if self.queue.state == "failed":
+                self.queue.state = "new"
+            self._supervisor = Supervisor(self.queue, self._settings)
+            self._was_started = True
+
+    def stop(self) -> None:
+        """Have everything written, end the process, and raise if something is not on disk."""
+        self._check_owner()
+        with self._turn:
+            supervisor = self._supervisor
+            if supervisor is None:
+                return
+            self._ask_to_close()
+            try:
+                self._wait_for_end(supervisor)
+            finally:
+                if not supervisor.alive:
+                    self._supervisor = None
+            failed = self.queue.state == "failed"
+            if not failed:
+                self.queue.state = "new"
+            if failed or self.queue.hub.notes[Note.ENDED] != Ended.DONE:
+                self._complain(supervisor, failed=failed)
+
+    def _ask_to_close(self) -> None:
+        """Store "closing", whatever a logger process that starts at this moment stores."""
+        while (state := self.queue.state) in ("new", "running", "restarting"):
+            if self.queue.hub.change_state(state, "closing"):
+                return
+
+    def flush(self, timeout: float | None) -> None:
+        """Ask the logger process to sync, and wait until it did."""
+        self._check_owner()
+        notes = self.queue.hub.notes
+        deadline = time.monotonic() + (1e9 if timeout is None else timeout)
+        with self._turn:
+            if self._supervisor is None:
+                raise RuntimeError("expected a logger that was started, got none to flush")
+            asked = notes[Note.FLUSH_ASKED] + 1
+            notes[Note.FLUSH_ASKED] = asked
+            self.queue.hub.wake()
+            pause_s = 0.0002
+            while notes[Note.FLUSHED] < asked:
+                if not self._supervisor.alive:
+                    raise ChildProcessError(f"expected a living logger process to flush, got {self._supervisor.error}")
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"expected everything on the disk within {timeout} s, got no answer")
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 1.5, 0.01)
+        if notes[Note.FLUSH_ERRNO]:
+            raise OSError(notes[Note.FLUSH_ERRNO], os.strerror(notes[Note.FLUSH_ERRNO]))
+
+    def leave(self) -> None:
+        """Put everything away when the DataLogger is collected or the program ends; only its owner does."""
+        if os.getpid() != self._owner_pid:
+            return
+        if self._supervisor is not None and _exiting.is_set() and self._is_in_use():
+            return  # the logger process goes on for those that put, and ends after them
+        try:
+            self.stop()
+            if self._was_started:
+                self._write_the_rest()
+        except (OSError, RuntimeError) as error:
+            warnings.warn(f"the log in {self.queue.directory} is not complete: {error}", RuntimeWarning, stacklevel=2)
+            if self._was_started:
+                return  # what the lanes hold is left to recovery
+        lost = self.queue.discard()
+        if lost:
+            warnings.warn(
+                f"{lost} messages were put into a logger that was never started, and are dropped",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def _write_the_rest(self) -> None:
+        """Refuse further puts and write those that came after the last stop."""
+        self.queue.state = "closed"
+        if self.queue.empty():
+            return
+        supervisor = Supervisor(self.queue, self._settings)
+        supervisor.join()
+        if self.queue.hub.notes[Note.ENDED] != Ended.DONE:
+            self._complain(supervisor, failed=self.queue.state == "failed")
+
+    def _is_in_use(self) -> bool:
+        mine = own_identity()
+        return any(lane.owner != mine and lane.owner_alive() for lane in self.queue.held_lanes())
+
+    def _wait_for_end(self, supervisor: Supervisor) -> None:
+        if supervisor.join(_SHOW_AFTER_S):
+            return
+        total, done = self._left(), 0
+        with make_bar("writing the log", total, unit=" messages", leave=False) as bar:
+            while not supervisor.join(_STEP_S):
+                left = self._left()
+                total = bar.total = max(total, done + left)
+                bar.update(total - left - done)
+                done = total - left
+
+    def _left(self) -> int:
+        """Return how many messages have no place on the disk yet."""
+        waiting = self.queue.qsize()
+        if self._settings["storage"] == "journal":
+            return waiting
+        written = sum(self.queue.hub.sources.cast("Q")[0::4])
+        return waiting + max(written - self.queue.hub.notes[Note.EXPANDED], 0)
+
+    def _complain(self, supervisor: Supervisor, *, failed: bool) -> None:
+        counts = {
+            source: found.accepted - found.written
+            for source, found in statistics_of(self.queue).sources.items()
+            if found.accepted > found.written and not self.queue.empty()
+        }
+        for source, count in without_file(Path(self._settings["directory"]), self.queue.id).items():
+            counts[source] = counts.get(source, 0) + count
+        missing = (
+            ", ".join(f"{count} of source {source}" for source, count in sorted(counts.items())) or "nothing known"
+        )
+        kept = "the lanes and journals keep them for a later start or recover_log_directory"
+        message = f"expected every accepted message on disk, got without: {missing}; {kept}; {supervisor.error}"
+        raise ChildProcessError(message) if failed else OSError(message)
+
+    def _check_owner(self) -> None:
+        if os.getpid() != self._owner_pid:
+            raise RuntimeError("expected the process that made the logger, got another; children use its input_queue")

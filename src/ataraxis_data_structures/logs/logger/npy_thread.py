@@ -1,0 +1,119 @@
+"""The thread that turns journals of storage `npy` into files behind the writer's back."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ..journal.npy_files import Expansion, Fragments
+
+_AGAIN_S = 0.1
+
+
+class Expander:
+    """Works through journals in their order; the last one may still grow."""
+
+    def __init__(self, boot_id: bytes, give_up_s: float, count: Callable[[], None]) -> None:
+        self._boot_id = boot_id
+        self._give_up_s = give_up_s
+        self._count = count
+        self._fragments = Fragments()
+        self._expansions: list[Expansion] = []
+        self._frontiers: dict[Path, int | None] = {}  # where a journal ends by now; None: where its file does
+        self._work = threading.Semaphore(0)
+        self._asleep = False
+        self._ending = False
+        self._complete = False
+        self._stuck_since = 0.0
+        self._forgotten: list[tuple[int, int]] = []
+        self.error: OSError | None = None
+        self._thread = threading.Thread(target=self._run, name="axds-expand", daemon=True)
+        self._thread.start()
+
+    def take(self, path: Path, position: int | None = None) -> None:
+        """Take on a journal; one with a position still grows."""
+        self._frontiers[path] = position
+        self._wake()
+
+    def grown(self, path: Path, position: int | None) -> None:
+        """Tell how far a journal has whole records; None when nobody writes it any more."""
+        self._frontiers[path] = position
+        if self._asleep:
+            self._wake()
+
+    def forget(self, queue_id: int, claim: int) -> None:
+        """Drop the message that a claim left unfinished."""
+        self._forgotten.append((queue_id, claim))
+
+    def close(self) -> bool:
+        """Return when every whole message has its file, or False when nothing has moved for a while.
+
+        A journal with the first parts of a message whose put has not returned stays for the next logger process.
+        """
+        self._ending = True
+        self._wake()
+        self._thread.join()
+        for expansion in self._expansions:
+            expansion.close()
+        return self._complete
+
+    def _made_one(self) -> bool:
+        self._count()
+        return False
+
+    def _wake(self) -> None:
+        self._asleep = False
+        self._work.release()
+
+    def _run(self) -> None:
+        while True:
+            # Looked at before the work: what comes in during it is not slept over.
+            self._asleep = True
+            ending = self._ending
+            try:
+                moved = self._round()
+                self._stuck_since = 0.0
+            except OSError as error:
+                if not self._endure(error):
+                    return
+                continue
+            if ending:
+                self._complete = True
+                return
+            if not moved:
+                self._work.acquire()
+
+    def _endure(self, error: OSError) -> bool:
+        """Wait after a failure; False once it is hopeless. The journals keep what has no file yet."""
+        self.error = error
+        now = time.monotonic()
+        self._stuck_since = self._stuck_since or now
+        if self._ending and now - self._stuck_since > self._give_up_s:
+            return False
+        time.sleep(_AGAIN_S)
+        return True
+
+    def _round(self) -> bool:
+        """Make the files of all that is there, and return whether there was anything."""
+        moved = False
+        known = {expansion.path for expansion in self._expansions}
+        for path in [path for path in list(self._frontiers) if path not in known]:
+            self._expansions.append(Expansion(path, self._fragments, self._boot_id))
+        while self._forgotten:
+            self._fragments.forget(self._forgotten.pop())
+        finished = []
+        for expansion in self._expansions:
+            frontier = self._frontiers[expansion.path]
+            limit = expansion.end() if frontier is None else frontier
+            if limit > expansion.position:
+                expansion.advance(limit, self._made_one)
+                moved = True
+            if frontier is None:
+                finished.append(expansion)
+        for expansion in finished:
+            # Not one with the first parts of a message whose last part may follow in a later journal.
+            if expansion.removable:
+                expansion.remove()
+                self._expansions.remove(expansion)
+                del self._frontiers[expansion.path]
+        return moved

@@ -1,0 +1,1 @@
+"""Completes what killed processes left: lanes into the journal, journals into files."""
