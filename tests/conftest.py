@@ -3,6 +3,7 @@
 import atexit
 import gc
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -12,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-SHM = Path("/dev/shm")
 FULL = os.environ.get("AXDS_STRESS") == "full"
 
 # A shell starts what runs in its background with SIGINT ignored, and programs under test would inherit that.
@@ -25,6 +25,17 @@ os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
 _temporary = tempfile.TemporaryDirectory(prefix="axds-")
 atexit.register(_temporary.cleanup)
 tempfile.tempdir = os.environ["TMPDIR"] = _temporary.name
+
+# Names in shared memory of the suite's own too (and of each worker's): it neither sees nor removes anybody else's.
+_memory = tempfile.mkdtemp(prefix="axds-suite-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+os.chmod(_memory, 0o1777)
+atexit.register(shutil.rmtree, _memory, ignore_errors=True)
+os.environ["AXDS_SHM_FOLDER"] = _memory
+
+
+def pytest_xdist_auto_num_workers():
+    """Return how many tests run at a time: two for each CPU, for most of them wait for processes and disks."""
+    return 2 * len(os.sched_getaffinity(0))
 
 
 @pytest.fixture
@@ -92,8 +103,7 @@ def _descriptors():
 
 
 def _segments():
-    """Names of shared memory that this user's processes hold; other suites on the machine carry another pid."""
-    return {path.name for path in SHM.iterdir()} if SHM.is_dir() else set()
+    return set(os.listdir(_memory))
 
 
 def _temporaries():

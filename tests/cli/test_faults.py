@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ataraxis_data_structures import DataLogger, ProcessingTracker, assemble_log_archives, cli
+from ataraxis_data_structures.system import platform
 from conftest_cli import PROGRAM, record
 
 COMMANDS = sorted(cli._COMMANDS)
@@ -239,7 +240,7 @@ def scene(logs, tmp_path):
 def seal(scene):
     """Take from everybody what the faults `denied` are denied; return a deed that gives it back."""
     places = [scene["locked"], scene["sealed"] / "1_log.npz", scene["tracker"]]
-    places += [path for path in Path("/dev/shm").iterdir() if path.name.startswith("axds-")]
+    places += [path for path in platform.FOLDER.iterdir() if path.name.startswith("axds-")]
     modes = {path: path.stat().st_mode for path in places}
     for path in places:
         path.chmod(0)
@@ -266,7 +267,7 @@ def needs_memory(command, stack, tmp_path, name):
         code = "import sys; from ataraxis_data_structures.memory.segment import Kind, Segment\n"
         code += "Segment.create(sys.argv[1], 64, kind=Kind.ARRAY)"
         subprocess.run([sys.executable, "-c", code, name], check=True)
-        stack.callback((Path("/dev/shm") / name).unlink, missing_ok=True)
+        stack.callback((platform.FOLDER / name).unlink, missing_ok=True)
 
 
 def test_every_command_has_a_row_for_every_fault():
@@ -286,7 +287,7 @@ def test_a_fault_is_answered_with_what_to_do(command, fault, row, scene, axds, r
     with ExitStack() as stack:
         needs_memory(command if fault == "denied" else "", stack, tmp_path, scene["segment"])
         if "{foreign}" in row.words or row.words == "shm ls":
-            foreign = Path("/dev/shm") / scene["foreign"]
+            foreign = platform.FOLDER / scene["foreign"]
             foreign.write_bytes(b"mine" * 2048)
             stack.callback(foreign.unlink)
         if fault == "denied":

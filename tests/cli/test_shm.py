@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from ataraxis_data_structures.memory.segment import Kind, Segment
+from ataraxis_data_structures.system import platform
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_a_lane_that_nobody_uses_is_left_to_recovery(axds, refused):
 
 
 def test_a_foreign_file_in_shared_memory_is_never_removed(refused):
-    path = f"/dev/shm/foreign-{os.getpid()}"
+    path = platform.FOLDER / f"foreign-{os.getpid()}"
     with open(path, "wb") as file:
         file.write(b"mine" * 2048)
     try:
@@ -87,7 +88,7 @@ def test_a_name_that_is_not_there_is_said_so(command, refused):
 
 
 def test_a_segment_that_may_not_be_opened_is_refused(refused, held):
-    os.chmod(f"/dev/shm/{held.name}", 0)
+    os.chmod(platform.FOLDER / held.name, 0)
     said = refused("shm", "show", held.name, powerless=True)
     assert "Permission denied" in said
     assert "ask its owner" in said

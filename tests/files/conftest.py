@@ -11,7 +11,7 @@ import pytest
 from conftest_cli import axds  # noqa: F401 a fixture
 
 NOBODY = 65534
-MEMORY = Path("/dev/shm")
+MEMORY = Path(os.environ["AXDS_SHM_FOLDER"])  # a folder in memory, where there is /dev/shm
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import pytest
 
 from ataraxis_data_structures import DataLogger, LogPackage, logger_statistics
 from ataraxis_data_structures.errors import QueueBusyError, QueueClosedError
+from ataraxis_data_structures.system import platform
 from logtools import leftovers, logger_in, package, read_files, read_journals, read_log, run, wait_for
 
 METHODS = ["fork", "spawn", "forkserver"]
@@ -443,7 +444,7 @@ def test_a_parent_whose_output_is_captured_ends_its_pipe_although_the_logger_goe
 
 def wait_for_files(folder, count):
     """Wait for a logger whose owner died to end on its own."""
-    wait_for(lambda: not (leftovers(folder) or list(folder.glob("journal-*")) or any(Path("/dev/shm").glob("axds-*"))))
+    wait_for(lambda: not (leftovers(folder) or list(folder.glob("journal-*")) or any(platform.FOLDER.glob("axds-*"))))
     assert len(read_files(folder)) == count
 
 

@@ -11,6 +11,7 @@ from ataraxis_data_structures.errors import QueueBusyError
 from ataraxis_data_structures.logs.journal import layout
 from ataraxis_data_structures.logs.journal.writer import Appender
 from ataraxis_data_structures.logs.log_directory import POINTER
+from ataraxis_data_structures.system import platform
 from logtools import leftovers, logger_in, package, read_files, read_journals, read_log, wait_for
 
 HEADER = layout.Header(0xBEEF, 0, 77, layout.JOURNAL, 5, bytes(16))
@@ -44,7 +45,7 @@ def die_with_messages_in_lanes(folder, storage, started):
 
 
 def segments():
-    return [name for name in os.listdir("/dev/shm") if name.startswith("axds-")]
+    return [name for name in os.listdir(platform.FOLDER) if name.startswith("axds-")]
 
 
 @pytest.mark.parametrize("storage", ["npy", "journal"])

@@ -5,6 +5,7 @@ import os
 import pickle
 import threading
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,7 +56,8 @@ def test_the_buffer_starts_with_the_bytes_in_c_order(make, name, order):
     assert (SHM / name).read_bytes()[:12] == bytes([1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0])
 
 
-def test_a_foreign_reader_of_the_name_sees_and_writes_the_data(make, name, run):
+def test_a_foreign_reader_of_the_name_sees_and_writes_the_data(make, name, run, monkeypatch):
+    monkeypatch.setattr(platform, "FOLDER", Path("/dev/shm"))  # the standard library looks nowhere else
     sma = make(np.arange(4, dtype="<u2"))
     code = (
         "import sys; from multiprocessing import resource_tracker, shared_memory\n"
@@ -76,7 +78,10 @@ def test_every_type_of_plain_bytes_works_and_is_found_by_name(make, name, dtype)
     with SharedMemoryArray.attach(name) as found:
         assert (found.datatype, found.shape) == (dtype, (4,))
         assert found.datatype.isalignedstruct == dtype.isalignedstruct
-        assert found[:].tobytes() == prototype.tobytes()
+        if dtype.isalignedstruct:  # numpy copies no padding
+            assert (found[:] == prototype).all()
+        else:
+            assert found[:].tobytes() == prototype.tobytes()
 
 
 def test_types_with_pointers_are_refused_with_the_reason(name):

@@ -248,8 +248,8 @@ def test_reads_never_see_half_a_write(sma):
 
 
 FULL = """
-import errno, subprocess, numpy
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/dev/shm"], check=True)
+import errno, os, subprocess, numpy
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", os.environ["AXDS_SHM_FOLDER"]], check=True)
 from ataraxis_data_structures import SharedMemoryArray
 try:
     SharedMemoryArray.create_array("big", numpy.zeros(1 << 20))

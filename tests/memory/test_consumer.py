@@ -179,7 +179,7 @@ queue = LogQueue.create(directory=Path("/somewhere"), lane_bytes=1 << 16)
 for i in range(7):
     queue.put(LogPackage(1, i, numpy.zeros(5, numpy.uint8)))
 print(queue.name, queue.id, queue.salt, flush=True)
-os.unlink("/dev/shm/" + queue.name)
+os.unlink(os.path.join(os.environ["AXDS_SHM_FOLDER"], queue.name))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -378,7 +378,7 @@ except OSError as error:
 print(json.dumps([sizes, errors]))
 other.discard(); queue.discard()
 """
-    script = 'mount -t tmpfs -o size=3m tmpfs /dev/shm && exec "$@"'
+    script = 'mount -t tmpfs -o size=3m tmpfs $AXDS_SHM_FOLDER && exec "$@"'
     command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", sys.executable, "-c", code]
     if os.geteuid():
         command[1:1] = ["--user", "--map-root-user"]

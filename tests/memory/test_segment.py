@@ -290,8 +290,8 @@ def test_creators_that_replace_each_other_leave_one_whole_segment(name):
 
 
 FULL = """
-import errno, subprocess, sys
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/dev/shm"], check=True)
+import errno, os, subprocess, sys
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", os.environ["AXDS_SHM_FOLDER"]], check=True)
 from ataraxis_data_structures.memory.segment import Kind, Segment, list_segments
 try:
     Segment.create("big", 1 << 20, kind=Kind.ARRAY)

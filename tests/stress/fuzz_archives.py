@@ -5,6 +5,7 @@ pip install atheris; python tests/stress/fuzz_archives.py [CORPUS] -max_total_ti
 Atheris itself keeps some 250 bytes of each input; what the readers take is bounded by test_archive_fuzz.py.
 """
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -76,7 +77,7 @@ def seed(folder):
 
 
 def main():
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+    with tempfile.TemporaryDirectory(dir=os.environ.get("AXDS_SHM_FOLDER", "/dev/shm")) as name:
         work, corpus = Path(name), Path(name) / "corpus"
         corpus.mkdir()
         seed(corpus)

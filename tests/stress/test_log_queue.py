@@ -302,12 +302,12 @@ def test_a_stopped_consumer_is_waited_for_and_nobody_is_declared_dead():
     with queue_of(lane_bytes=LANE_BYTES) as queue:
         queue.state = "running"
         consumer = start(consume_all, queue.name, oracle.words)
+        wait_for(lambda: pid_of(queue.hub.consumer) == consumer.pid)
+        os.kill(consumer.pid, signal.SIGSTOP)
         children = [
             start(put_and_note_timeouts, queue, oracle.words, 0),
             start(put_count, queue, 1, oracle.words, 1, 3000),
         ]
-        wait_for(lambda: pid_of(queue.hub.consumer) == consumer.pid)
-        os.kill(consumer.pid, signal.SIGSTOP)
         deadline = time.monotonic() + 30
         while oracle.words[2] < 3 and time.monotonic() < deadline:
             time.sleep(0.02)

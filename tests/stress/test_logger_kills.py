@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from ataraxis_data_structures import DataLogger, LogPackage, recover_log_directory
+from ataraxis_data_structures.system import platform
 from logtools import leftovers, logger_in, read_files, read_journals, wait_for
 
 FORK = multiprocessing.get_context("fork")
@@ -180,7 +181,7 @@ def begin(folder, counts, storage, source):
 
 
 def no_segment_is_left():
-    return not any(name.startswith("axds-") for name in os.listdir("/dev/shm"))
+    return not any(name.startswith("axds-") for name in os.listdir(platform.FOLDER))
 
 
 @pytest.mark.parametrize("storage", STORAGES)

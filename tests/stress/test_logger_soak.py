@@ -102,11 +102,11 @@ def held(folder):
 
 
 IN_A_CONTAINER = """
-    import ctypes, multiprocessing, sys
+    import ctypes, multiprocessing, os, sys
     from pathlib import Path
     import numpy as np
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"tmpfs", b"/dev/shm", b"tmpfs", 0, b"size=64m"):
+    if libc.mount(b"tmpfs", os.environb[b"AXDS_SHM_FOLDER"], b"tmpfs", 0, b"size=64m"):
         raise OSError(ctypes.get_errno(), "mount")
     from ataraxis_data_structures import DataLogger, LogPackage
     from logtools import read_log

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from .platform import FOLDER
+from . import platform
 
 _PATIENCE_S = 10.0
 
@@ -32,7 +32,7 @@ def try_lock_file(descriptor: int, operation: int) -> bool:
 @contextlib.contextmanager
 def names_lock() -> Iterator[int]:
     """Hold the lock under which names in the folder come, go and change hands; yields the folder's descriptor."""
-    descriptor = os.open(FOLDER, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(platform.FOLDER, os.O_RDONLY | os.O_DIRECTORY)
     try:
         lock_file(descriptor, fcntl.LOCK_EX)
         yield descriptor

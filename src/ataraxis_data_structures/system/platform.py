@@ -9,6 +9,10 @@ PORTABLE: bool = sys.platform != "linux" or os.environ.get("AXDS_PORTABLE", "0")
 
 
 def _folder() -> Path:
+    if chosen := os.environ.get("AXDS_SHM_FOLDER"):
+        if not os.path.isdir(chosen):  # noqa: PTH112 before a Path is made of it
+            raise NotADirectoryError(f"expected AXDS_SHM_FOLDER to name a folder, got {chosen!r}")
+        return Path(chosen).absolute()
     memory = Path("/dev/shm")  # noqa: S108 the memory itself
     if memory.is_dir():
         return memory
@@ -18,4 +22,7 @@ def _folder() -> Path:
 
 
 FOLDER: Path = _folder()
-"""Where named blocks live. Without /dev/shm they are files of the temporary folder, which the page cache holds."""
+"""Where named blocks live: AXDS_SHM_FOLDER, else /dev/shm.
+
+Without either they are files of the temporary folder, which the page cache holds.
+"""
