@@ -50,7 +50,7 @@ _FAILED = 1
 _USAGE = 2
 _UNEXPECTED = 70  # EX_SOFTWARE
 _INTERRUPTED = 128 + signal.SIGINT
-_PIPE_CLOSED = 128 + signal.SIGPIPE
+_PIPE_CLOSED = 128 + 13  # SIGPIPE, also where there is none
 _EXPECTED = (OSError, ValueError, RuntimeError, LookupError, ImportError, MemoryError)
 
 

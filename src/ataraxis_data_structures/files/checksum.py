@@ -10,8 +10,9 @@ from pathlib import Path
 from xxhash import xxh3_128_hexdigest
 
 from ..errors import IntegrityError
+from ..system.cpus import resolve_workers
 from ..system.progress import Meter
-from .digest import cpus, digest_files
+from .digest import digest_files
 from .unnamed import write_unnamed
 from .walk import opened, walk
 
@@ -69,7 +70,7 @@ def calculate_directory_manifest(
     """
     if num_processes is not None and num_processes < 1:
         raise ValueError(f"expected num_processes of at least 1, got {num_processes}")
-    threads = min(num_processes, cpus()) if num_processes else max(1, cpus() - 2)
+    threads = resolve_workers(num_processes)
     with opened(directory) as root:
         names = _countable(root, _EXCLUDED if excluded_files is None else frozenset(excluded_files))
         total = sum(os.stat(name, dir_fd=root).st_size for name in names) if progress else None

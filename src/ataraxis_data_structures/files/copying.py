@@ -11,13 +11,13 @@ import numpy as np
 from xxhash import xxh3_128, xxh3_128_digest
 
 from .._core.bulk import LEFT_CHANGED, ROW, copy_metadata, load_files
+from ..system.disk import clone_file
 from ..system.progress import Meter
 from .digest import PIECE_BYTES, SMALL_BYTES, batches, in_threads, room
 from .losses import Losses
 
 _SOURCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TARGET = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-_FICLONE = 0x40049409
 _RANGE_BYTES = 32 << 20
 # The kernel takes cache pages as large as a write, and large ones from memory that nobody has touched lately: 256 MiB
 # cost 0.08 s in writes of 64 KiB and 0.3 s in writes of 1 MiB here.
@@ -156,7 +156,7 @@ def _copy_contents(source: int, target: int, name: str, status: os.stat_result, 
 
 def _copy_in_kernel(source: int, target: int, size: int, meter: Meter, *, is_sparse: bool) -> bool:
     """Let the file system share or move the data; False if it cannot."""
-    if _clone(source, target):
+    if clone_file(source, target):
         meter.add(size)
         return True
     if not hasattr(os, "copy_file_range"):
@@ -181,20 +181,6 @@ def _move_range(source: int, target: int, offset: int, end: int, meter: Meter) -
             return False
         meter.add(moved)
         offset += moved
-    return True
-
-
-def _clone(source: int, target: int) -> bool:
-    try:
-        import fcntl  # noqa: PLC0415 - POSIX only
-
-        fcntl.ioctl(target, _FICLONE, source)
-    except ImportError:
-        return False
-    except OSError as error:
-        if error.errno in _NOT_HERE:
-            return False
-        raise
     return True
 
 

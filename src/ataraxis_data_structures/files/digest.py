@@ -24,11 +24,6 @@ _Result = TypeVar("_Result")
 _local = threading.local()
 
 
-def cpus() -> int:
-    """Return how many CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def in_threads(
     work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int, meter: Meter
 ) -> Iterator[_Result]:

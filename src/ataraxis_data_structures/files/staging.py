@@ -1,6 +1,5 @@
 """Where a copy grows before it is published: a folder beside the target, or inside one that exists."""
 
-import fcntl
 import os
 import re
 import stat
@@ -10,6 +9,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from .._core.bulk import copy_metadata, unlink_files
+from ..system.locks import try_lock_file
 from .losses import Losses
 from .walk import Tree, open_beneath
 
@@ -129,10 +129,10 @@ def _own(fd: int) -> None:
 
 def _lock(fd: int, folder: Path) -> None:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise RuntimeError(f"another transfer to {folder} is under way") from None
+        is_free = try_lock_file(fd)
     except OSError:  # network file systems lock no folders; there, two at once are the callers' affair
         return
+    if not is_free:
+        raise RuntimeError(f"another transfer to {folder} is under way")
     if not folder.exists() or folder.stat().st_ino != os.fstat(fd).st_ino:
         raise RuntimeError(f"another transfer to {folder} has just ended")

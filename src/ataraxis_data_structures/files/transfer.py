@@ -13,11 +13,12 @@ from typing import Any
 from .._core.bulk import same_attributes, unlink_files
 from .._core.disk import syncfs
 from ..errors import IntegrityError
+from ..system.cpus import usable_cpus
 from ..system.progress import Meter
 from . import staging
 from .checksum import CHECKSUM_FILE, combine, leads_to_a_file, read_checksum, write_checksum
 from .copying import Copied, copy_files
-from .digest import cpus, digest_files, in_threads
+from .digest import digest_files, in_threads
 from .losses import Losses
 from .places import refuse_removal, refuse_url
 from .remote import Remote, is_remote
@@ -69,7 +70,7 @@ def transfer_directory(
     refuse_url(source)
     source = Path(source)
     options = _Options(
-        threads=num_threads if num_threads >= 1 else cpus(),
+        threads=num_threads if num_threads >= 1 else usable_cpus(),
         checksummed=verify_integrity,
         checked=verify_integrity or remove_source,
         synced=durable or remove_source,

@@ -4,7 +4,8 @@ import errno
 import os
 from pathlib import Path
 
-from ..system.atomic import atomic_write, sync_folder
+from ..system.atomic import atomic_write
+from ..system.disk import give_name, sync_folder
 
 # What a file system or kernel without unnamed files says.
 _NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}
@@ -43,8 +44,7 @@ def _open_unnamed(folder: Path) -> int | None:
 def _give_name(fd: int, path: Path) -> None:
     while True:
         try:
-            # A descriptor for the folder makes Python call linkat, which follows the link in /proc; link does not.
-            os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
+            give_name(fd, path)
         except FileExistsError:
             path.unlink(missing_ok=True)
         else:

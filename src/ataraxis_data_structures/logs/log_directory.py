@@ -1,6 +1,5 @@
 """Who works in a log directory: one lock for it, and a note that leads from it to the queue in shared memory."""
 
-import fcntl
 import json
 import os
 import time
@@ -11,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..errors import QueueBusyError
+from ..system.locks import try_lock_file
 from ..system.process import is_alive, pid_of
 
 POINTER = ".axds-logger.json"
@@ -103,12 +103,9 @@ class DirectoryLock:
     def _try(self) -> int:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # The last holder may have removed the file that was just locked.
-            if os.fstat(fd).st_nlink and not self._owner_lives():
+            if try_lock_file(fd) and os.fstat(fd).st_nlink and not self._owner_lives():
                 return fd
-        except BlockingIOError:
-            pass
         except BaseException:
             os.close(fd)
             raise
@@ -131,12 +128,9 @@ def read_pointer(directory: Path) -> dict[str, Any]:
 
 def _try_lock(folder: int) -> bool:
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return try_lock_file(folder)
     except OSError:  # a file system without locks on folders: who shares it has to agree on who assembles
-        pass
-    return True
+        return True
 
 
 def _refuse_logger(directory: Path, *, late: bool) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import secrets
@@ -23,7 +22,7 @@ from .._core.lane import FORMAT, HUB_BYTES, LANE_HEAD_BYTES, SLOTS, Hub
 from .._core.producer import Producer, Writer
 from .._core.record import LogPackage
 from ..errors import LaneFullError
-from ..system import platform, process
+from ..system import locks, platform, process
 from ..system.process import is_alive, own_identity
 from .consumer import LogDrain, open_hub
 from .lane import Lane, Lanes, find_lanes, holds_messages, lane_name, queue_name
@@ -262,8 +261,7 @@ class LogQueue(Producer):
         with open(platform.FOLDER / self.name, "r+b") as block:  # noqa: PTH123 a block of memory, not a file of the user's
             deadline = time.monotonic() + _TURN_S
             while time.monotonic() < deadline:  # a process that was stopped meanwhile is not waited for
-                with contextlib.suppress(BlockingIOError):
-                    fcntl.lockf(block, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if locks.try_lock_for_process(block.fileno()):
                     break
                 time.sleep(0.001)
             yield

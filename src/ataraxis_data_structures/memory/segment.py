@@ -12,7 +12,6 @@
 
 import enum
 import errno
-import fcntl
 import mmap
 import os
 import stat
@@ -23,6 +22,7 @@ from typing import NamedTuple, Self
 
 from ..errors import SegmentError
 from ..system import locks, platform, process
+from ..system.disk import allocate, give_name
 
 PAGE = 4096
 HEADER_ROOM = 128  # where the kind's own part of the header begins
@@ -191,9 +191,9 @@ def is_unmapped(name: str) -> bool:
     except OSError:
         return False
     try:
-        if peek_descriptor(descriptor, name) is None or not locks.try_lock_file(descriptor, fcntl.LOCK_EX):
+        if peek_descriptor(descriptor, name) is None or not locks.try_lock_file(descriptor):
             return False
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        locks.unlock_file(descriptor)
         return True
     finally:
         os.close(descriptor)
@@ -289,19 +289,19 @@ def _open_nameless(number: int) -> tuple[int, str | None]:
     """Open a block, in use at once, without a name or, where the system has no such thing, with a hidden one."""
     if not platform.PORTABLE:
         descriptor = os.open(platform.FOLDER, os.O_TMPFILE | os.O_RDWR, 0o600)
-        locks.lock_file(descriptor, fcntl.LOCK_SH)
+        locks.lock_file(descriptor, locks.SHARED)
         return descriptor, None
     hidden = f".axds-{number:016x}"
     with locks.names_lock():  # no sweep may find it before it is in use
         descriptor = os.open(platform.FOLDER / hidden, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-        locks.lock_file(descriptor, fcntl.LOCK_SH)
+        locks.lock_file(descriptor, locks.SHARED)
     return descriptor, hidden
 
 
 def _allocate(descriptor: int, size_bytes: int) -> None:
     """Take the memory now: later, a full file system would be a SIGBUS at the first touch of a page."""
     if not platform.PORTABLE:
-        os.posix_fallocate(descriptor, 0, size_bytes)
+        allocate(descriptor, size_bytes)
         return
     room = os.fstatvfs(descriptor)
     if size_bytes > room.f_bavail * room.f_frsize:
@@ -318,9 +318,10 @@ def _publish(descriptor: int, hidden: str | None, name: str, *, replace: bool) -
             if not replace and not is_unmapped(name):
                 raise FileExistsError(f"expected the name {name!r} to be free, got a segment or file that is in use")
             _remove(name)
-        # Only with a folder's descriptor does os.link follow the link in /proc instead of linking to it.
-        source = f"/proc/self/fd/{descriptor}" if hidden is None else hidden
-        os.link(source, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=hidden is None)
+        if hidden is None:
+            give_name(descriptor, name, folder)
+        else:
+            os.link(hidden, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
 
 
 def _open_named(name: str) -> int:
@@ -335,7 +336,7 @@ def _open_named(name: str) -> int:
         except OSError as error:  # a folder, a link, a pipe
             raise SegmentError(f"expected a segment called {name!r}, got {error.strerror}") from error
         try:
-            locks.lock_file(descriptor, fcntl.LOCK_SH)
+            locks.lock_file(descriptor, locks.SHARED)
             # Between opening and locking it may have been swept: then it has no name any more.
             if os.fstat(descriptor).st_nlink:
                 return descriptor

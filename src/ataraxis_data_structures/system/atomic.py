@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal, TextIO, overload
 
+from .disk import sync_folder
+
 _NAME_BYTES = 255
 
 
@@ -77,15 +79,6 @@ def _temporary(path: Path) -> tuple[Path, int]:
         with suppress(FileExistsError):
             return temporary, os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     raise AssertionError  # the counter has no end
-
-
-def sync_folder(folder: Path) -> None:
-    """Return when the names in a folder are on the disk, among them those that a rename gave."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def replace_file(path: Path, data: bytes, *, temporary: Path | None = None, keep: Path | None = None) -> None:

@@ -1,12 +1,16 @@
-"""Locks on open files, as flock gives them."""
+"""Locks on open files, as flock gives them; the kernel frees them when their holder ends."""
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Iterator
 
 from . import platform
+from .platform import FCNTL
+
+# Without the module (Windows) nobody records on the machine, and what is locked here is written by nobody else.
+EXCLUSIVE: int = getattr(FCNTL, "LOCK_EX", 2)
+SHARED: int = getattr(FCNTL, "LOCK_SH", 1)
 
 _PATIENCE_S = 10.0
 
@@ -20,10 +24,33 @@ def lock_file(descriptor: int, operation: int) -> None:
         time.sleep(0.0005)
 
 
-def try_lock_file(descriptor: int, operation: int) -> bool:
-    """Take an flock if nobody is in the way."""
+def try_lock_file(descriptor: int, operation: int = EXCLUSIVE) -> bool:
+    """Take an flock if nobody is in the way.
+
+    Raises:
+        OSError: The file system has no such locks.
+    """
+    if FCNTL is None:
+        return True
     try:
-        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+        FCNTL.flock(descriptor, operation | FCNTL.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def unlock_file(descriptor: int) -> None:
+    """Give an flock back, also for the children that inherited its descriptor."""
+    if FCNTL is not None:
+        FCNTL.flock(descriptor, FCNTL.LOCK_UN)
+
+
+def try_lock_for_process(descriptor: int) -> bool:
+    """Take a record lock on a whole file if no other process has one; closing any descriptor of the file frees it."""
+    if FCNTL is None:
+        return True
+    try:
+        FCNTL.lockf(descriptor, FCNTL.LOCK_EX | FCNTL.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -34,9 +61,9 @@ def names_lock() -> Iterator[int]:
     """Hold the lock under which names in the folder come, go and change hands; yields the folder's descriptor."""
     descriptor = os.open(platform.FOLDER, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        lock_file(descriptor, fcntl.LOCK_EX)
+        lock_file(descriptor, EXCLUSIVE)
         yield descriptor
     finally:
         # Closing alone would leave the lock with a child that another thread forked meanwhile.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        unlock_file(descriptor)
         os.close(descriptor)

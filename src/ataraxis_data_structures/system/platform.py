@@ -3,9 +3,22 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 PORTABLE: bool = sys.platform != "linux" or os.environ.get("AXDS_PORTABLE", "0") not in ("", "0")
 """True where there is no robust mutex and no futex, or where AXDS_PORTABLE=1 forces it."""
+
+
+def _fcntl() -> Any:
+    try:
+        import fcntl  # noqa: PLC0415 the one place that knows where it is missing
+    except ImportError:
+        return None
+    return fcntl
+
+
+FCNTL: Any = _fcntl()
+"""The standard module, or None where there is none (Windows)."""
 
 
 def _folder() -> Path:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from ..._core import frame, npy
+from ...system.disk import sync_data
 from ..render import human_bytes, human_seconds
 from .finding import Finding
 from .rig import Plan
@@ -91,7 +92,7 @@ def _sync(folder: Path) -> Finding:
         for _ in range(_SYNCS):
             os.write(descriptor, bytes(4096))
             begun = time.perf_counter()
-            os.fdatasync(descriptor)
+            sync_data(descriptor)
             times.append(time.perf_counter() - begun)
     finally:
         os.close(descriptor)

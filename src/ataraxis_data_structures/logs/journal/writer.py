@@ -10,6 +10,7 @@ from typing import Self
 
 from ..._core import frame
 from ..._core.tally import Tally
+from ...system.disk import allocate, sync_data
 from . import layout
 from .layout import Header, Words
 
@@ -54,7 +55,7 @@ class Appender:
 
     def sync(self) -> None:
         """Return when every appended byte is on the disk."""
-        os.fdatasync(self.fd)
+        sync_data(self.fd)
 
     def close(self) -> None:
         """Write the footer and let go of the file; after an OSError it may be called again."""
@@ -112,8 +113,7 @@ def _create(path: Path, page: bytes) -> int:
     unfinished = path.with_name(f".{path.name}.tmp")
     fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
-        # A page that does not fit is found out here, not as a SIGBUS in the map.
-        os.posix_fallocate(fd, 0, len(page))
+        allocate(fd, len(page))
         os.pwrite(fd, page, 0)
         unfinished.rename(path)
     except BaseException:

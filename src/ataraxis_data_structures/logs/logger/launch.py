@@ -142,6 +142,6 @@ def _open_pidfd(pid: int) -> int:
 
 
 def _import_path() -> list[str]:
-    home = str(Path(__file__).resolve().parents[2])
+    home = str(Path(__file__).resolve().parents[3])
     entries = [home, *(os.path.abspath(entry) for entry in sys.path if isinstance(entry, str) and entry)]  # noqa: PTH100 links stay
     return list(dict.fromkeys(entries))

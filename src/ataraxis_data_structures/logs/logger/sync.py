@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..._core import disk
-from ...system.atomic import sync_folder
+from ...system.disk import sync_data, sync_folder
 
 _STEP_BYTES = 4 * 2**20
 _PAGE_BYTES = 4096
@@ -130,6 +130,6 @@ def _sync_file(path: Path) -> None:
     except FileNotFoundError:  # its messages were expanded, synced, and it was removed
         return
     try:
-        os.fdatasync(fd)
+        sync_data(fd)
     finally:
         os.close(fd)

@@ -12,7 +12,7 @@ from ...memory.consumer import LogDrain, open_hub
 from ...memory.lane import Lane, find_lanes
 from ...memory.segment import Kind
 from ...system import process
-from ...system.atomic import sync_folder
+from ...system.disk import sync_folder
 from ...system.process import is_alive
 from ..journal import layout
 from ..journal.resume import journals_of, next_number, release_written

@@ -1,0 +1,81 @@
+"""What a file system is asked for beyond reading and writing: space, durability, names and shared extents."""
+
+import errno
+import os
+from pathlib import Path
+
+from .platform import FCNTL
+
+_FICLONE = 0x40049409
+# Another file system, or one that shares no extents; no right to, or no such call.
+_NOT_HERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM, errno.EBADF}
+
+
+def allocate(descriptor: int, size_bytes: int) -> None:
+    """Take the space for the first bytes of a file now, so that a full disk is an error here and no SIGBUS in a map.
+
+    Raises:
+        OSError: There is less space (ENOSPC).
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size_bytes)
+        return
+    zeros = bytes(min(size_bytes, 1 << 20))
+    position = os.fstat(descriptor).st_size
+    while position < size_bytes:
+        position += os.pwrite(descriptor, zeros[: size_bytes - position], position)
+
+
+def sync_data(descriptor: int) -> None:
+    """Return when the bytes of a file are on the disk, and what is needed to find them.
+
+    macOS leaves them in the cache of the drive unless F_FULLFSYNC is asked for.
+    """
+    if hasattr(FCNTL, "F_FULLFSYNC"):
+        FCNTL.fcntl(descriptor, FCNTL.F_FULLFSYNC)
+    elif hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    else:
+        os.fsync(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the names in a folder are on the disk, among them those that a rename gave."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def give_name(descriptor: int, name: str | Path, folder: int | None = None) -> None:
+    """Link a file that was opened without a name (O_TMPFILE) to one, which must be free.
+
+    Args:
+        descriptor: The open file.
+        name: Its name; relative to `folder` where that is given.
+        folder: The descriptor of a folder.
+
+    Raises:
+        FileExistsError: The name is taken.
+    """
+    # A descriptor for the folder makes Python call linkat, which follows the link in /proc; link does not.
+    source = f"/proc/self/fd/{descriptor}"
+    os.link(source, name, src_dir_fd=descriptor if folder is None else folder, dst_dir_fd=folder, follow_symlinks=True)
+
+
+def clone_file(source: int, target: int) -> bool:
+    """Let an empty file share the extents of another, where the file system can; tells whether it did.
+
+    Raises:
+        OSError: The disk is full, or failed.
+    """
+    if FCNTL is None:
+        return False
+    try:
+        FCNTL.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno in _NOT_HERE:
+            return False
+        raise
+    return True
