@@ -24,7 +24,10 @@ autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 default_role = "code"  # a name between single backticks in a docstring
 nitpicky = True
+suppress_warnings = ["ref.python"]  # a field called `bytes` is taken for the type; what is missing is told by nitpicky
 nitpick_ignore_regex = [(r"py:.*", r"(?!ataraxis_data_structures\.\w+$).*")]  # only public names are linked
+
+_QUEUE = "put, put_nowait, put_many, get, get_nowait, qsize, empty, full"  # what users of a queue call
 
 
 class _Generated(SphinxDirective):
@@ -70,7 +73,8 @@ def _autodoc_of(name: str) -> list[str]:
     if isinstance(found, type) and issubclass(found, BaseException):
         lines += [f".. autoexception:: ataraxis_data_structures.{name}", "   :show-inheritance:"]
     elif isinstance(found, type):
-        lines += [f".. autoclass:: ataraxis_data_structures.{name}", "   :members:", "   :undoc-members:"]
+        members = f" {_QUEUE}" if name == "LogQueue" else ""
+        lines += [f".. autoclass:: ataraxis_data_structures.{name}", f"   :members:{members}", "   :undoc-members:"]
         if any(base.__module__.startswith("ataraxis_data_structures._core") for base in found.__mro__[1:]):
             lines += ["   :inherited-members:"]
     elif isinstance(found, types.FunctionType) or inspect.isroutine(found):
