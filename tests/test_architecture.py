@@ -1,61 +1,172 @@
-"""A room imports only from the floors beneath it, and never from a neighbour."""
+"""The layers: a package imports only from those beneath it, no module imports in a circle, each fact has its files."""
 
-import ast
+import re
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "ataraxis_data_structures"
-FLOORS = {
-    "_core": 0, "errors": 0,
-    "system": 1,
-    "memory": 2, "files": 2, "config": 2, "series": 2,
-    "logs": 3, "jobs": 3,
-    "store": 4, "datasets": 5, "cli": 100,  # the roof may import anything
-}  # fmt: skip
 PACKAGE = "ataraxis_data_structures"
+LAYERS = [
+    ["_core", "errors"],
+    ["system"],
+    ["memory", "files", "config", "series"],
+    ["logs.log_directory"],
+    ["logs.journal"],
+    ["logs.recovery"],
+    ["logs.logger", "logs.archive", "jobs"],
+    ["store"],
+    ["datasets"],
+    ["__init__"],  # the public names, for commands
+    ["cli"],
+]
+LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
+FOLDERS_WITHIN = ("logs",)  # packages whose own packages are layers
+IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+)?c?import[ \t]+(\([^)]*\)|[^\n#]*)", re.MULTILINE)
+ONLY_IN = {
+    r"\b(?:import|from) fcntl\b": {"system/platform.py"},
+    r"\bFCNTL\b": {"system/platform.py", "system/disk.py", "system/locks.py"},
+    r"\b(?:import|from) struct\b": {
+        "jobs/index.py", "logs/journal/layout.py", "logs/journal/resume.py", "logs/journal/npy_files.py",
+        "memory/lane.py", "memory/segment.py",
+    },
+    r"[\"'/]proc[/\"']": {
+        "system/process.py", "system/disk.py", "files/places.py", "cli/telemetry.py", "jobs/owner.py",
+    },
+}  # fmt: skip
 
 
-def rooms_imported(code, depth):
-    """Yield the room of every import of ours, at any nesting, in a module `depth` folders under the package."""
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level in (0, depth + 1):
-            base = ([PACKAGE] if node.level else []) + ([node.module] if node.module else [])
-            names = [".".join([*base, alias.name]) for alias in node.names]
+def sources():
+    return {
+        path.relative_to(SOURCE).as_posix(): path.read_text()
+        for path in sorted(SOURCE.rglob("*"))
+        if path.suffix in (".py", ".pyx", ".pxd")
+    }
+
+
+def module_of(path):
+    return path.rpartition(".")[0].removesuffix("/__init__").replace("/", ".")
+
+
+def without_strings(code):
+    return re.sub(r'"""(?:.|\n)*?"""', '""', code)
+
+
+def imported(path, code, modules):
+    """Yield the modules of ours that a file imports or cimports, at any depth of its code."""
+    here = module_of(path).split(".")
+    inside = here if path.endswith("__init__.py") else here[:-1]
+    for origin, names in IMPORT.findall(without_strings(code)):
+        dots = len(origin) - len(origin.lstrip("."))
+        if dots:
+            base = [*inside[: len(inside) - dots + 1], *filter(None, origin.lstrip(".").split("."))]
+        elif origin.split(".")[0] == PACKAGE:
+            base = origin.split(".")[1:]
+        elif not origin:
+            for name in names.split(","):
+                parts = name.split(" as ")[0].strip().split(".")
+                if parts[0] == PACKAGE:
+                    yield ".".join(parts[1:]) or "__init__"
+            continue
         else:
             continue
-        for name in names:
-            if name.split(".")[0] == PACKAGE:
-                yield [*name.split("."), ""][1]
+        for name in names.strip("()").split(","):
+            bare = re.sub(r"#[^\n]*", "", name).split(" as ")[0].strip()
+            if bare:
+                whole = ".".join([*base, bare])
+                yield whole if whole in modules else ".".join(base) or "__init__"
 
 
-def trespasses(path, code):
-    room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
-    if room == "__init__":
+def unit_of(module):
+    parts = module.split(".")
+    return ".".join(parts[:2]) if parts[0] in FOLDERS_WITHIN else parts[0]
+
+
+def wrong_arrows(path, code, modules):
+    """Return what a file imports from its own layer or from those above it."""
+    mine = unit_of(module_of(path))
+    if mine in FOLDERS_WITHIN:  # it holds nothing but packages
         return []
-    imported = rooms_imported(code, len(path.relative_to(SOURCE).parts) - 1)
-    return [f"{room} -> {other}" for other in imported if other != room and FLOORS.get(other, 99) >= FLOORS[room]]
+    arrows = {unit_of(module) for module in imported(path, code, modules)} - {mine}
+    return sorted(f"{mine} -> {other}" for other in arrows if LEVEL.get(other, 99) >= LEVEL[mine])
 
 
-@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_point_down(path):
-    assert trespasses(path, path.read_text()) == []
+def circles(files):
+    """Return the groups of modules that import each other, imports within functions counted."""
+    modules = {module_of(path) for path in files}
+    graph = {module: set() for module in modules}
+    for path, code in files.items():
+        graph[module_of(path)] |= {found for found in imported(path, code, modules) if found != module_of(path)}
+    reached = {module: reach(graph, module) for module in graph}
+    return {frozenset(other for other in reached[module] if module in reached[other]) for module in graph
+            if module in reached[module]}  # fmt: skip
+
+
+def reach(graph, start):
+    seen, pending = set(), [*graph[start]]
+    while pending:
+        module = pending.pop()
+        if module not in seen:
+            seen.add(module)
+            pending += graph.get(module, ())
+    return seen
+
+
+def test_every_package_has_its_layer():
+    units = {unit_of(module_of(path)) for path in sources()} - set(FOLDERS_WITHIN)
+    assert units <= set(LEVEL)
+
+
+def test_imports_point_down():
+    files = sources()
+    modules = {module_of(path) for path in files}
+    assert [arrow for path, code in files.items() for arrow in wrong_arrows(path, code, modules)] == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert circles(sources()) == set()
 
 
 @pytest.mark.parametrize(
     ("path", "planted"),
     [
-        ("memory/array.py", "from ..logs import reader"),
+        ("memory/array.py", "from ..logs.archive import reader"),
         ("memory/array.py", "from ..files.markers import discover_marker_files"),
         ("files/walk.py", "from .. import config"),
         ("logs/archive/reader.py", "def f():\n    import ataraxis_data_structures.jobs.tracker"),
+        ("logs/archive/reader.py", "from ..logger.statistics import LoggerStatistics"),
+        ("logs/journal/reader.py", "from ..recovery.recover import (\n    Recovery,\n    recover_log_directory,\n)"),
         ("series.py", "from . import config"),
         ("errors.py", "from ._core import crc"),
+        ("_core/frame.pyx", "from ..system import process"),
+        ("_core/lane.pxd", "from ataraxis_data_structures.errors cimport something"),
         ("system/process.py", "from ..memory import segment"),
         ("logs/archive/reader.py", "from ataraxis_data_structures import DataLogger"),
     ],
 )
-def test_a_planted_trespass_is_found(path, planted):
-    assert trespasses(SOURCE / path, planted) != []
+def test_a_planted_import_is_found(path, planted):
+    files = sources()
+    assert wrong_arrows(path, planted, {module_of(known) for known in files}) != []
+
+
+def test_a_planted_circle_is_found_also_where_it_is_lazy():
+    files = sources()
+    files["files/walk.py"] += "\n\ndef f():\n    from .transfer import transfer_directory\n"
+    assert any({"files.walk", "files.transfer"} <= circle for circle in circles(files))
+
+
+@pytest.mark.parametrize("word", ONLY_IN)
+def test_a_service_of_the_system_is_used_in_the_files_that_own_it(word):
+    found = {path for path, code in sources().items()
+             if path.endswith(".py") and re.search(word, without_strings(code))}  # fmt: skip
+    assert found <= ONLY_IN[word]
+
+
+def test_a_folder_holds_at_most_sixteen_files():
+    folders = {path.parent for path in SOURCE.rglob("*.py")} | {SOURCE}
+    crowded = {}
+    for folder in folders:
+        files = [path.name for path in folder.iterdir() if path.suffix in (".py", ".pyx", ".css")]
+        if len(files) > 16:
+            crowded[folder.relative_to(SOURCE).as_posix()] = len(files)
+    assert crowded == {}

@@ -192,12 +192,13 @@ def test_a_stopped_process_holds_the_segment_in_use(name):
         assert name not in sweep()
 
 
-def test_the_first_creation_of_a_process_sweeps(name, run):
+@pytest.mark.parametrize(
+    "creation", ["memory.array import SharedMemoryArray as A; A.create_array({!r}, numpy.zeros(1)).destroy()",
+                 "memory.queue import LogQueue; LogQueue.create().discard() # {}"], ids=["array", "queue"]
+)  # fmt: skip
+def test_the_first_array_or_queue_of_a_process_sweeps(name, run, creation):
     Holder(name, "create").kill()
-    other = name + "-other"
-    run(
-        f"from ataraxis_data_structures.memory.segment import *; Segment.create({other!r}, 1, kind=Kind.ARRAY).unlink()"
-    )
+    run("import numpy; from ataraxis_data_structures." + creation.format(name + "-other"))
     assert not (SHM / name).exists()
 
 

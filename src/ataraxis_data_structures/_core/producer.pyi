@@ -8,6 +8,7 @@ from typing_extensions import Buffer, disjoint_base
 from .lane import Hub
 from .record import LogPackage
 
+def raise_as(lane_full: type[Exception], queue_closed: type[Exception]) -> None: ...
 def use_polling(polling: bool) -> None: ...
 
 @final

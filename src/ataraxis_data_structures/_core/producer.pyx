@@ -15,13 +15,10 @@ from .lane cimport (
 )
 from .record cimport LogPackage, as_payload, as_rows, as_source, as_times, as_word
 
-from queue import Full
 from threading import Lock, get_ident
 import warnings
 
 import numpy as np
-
-from ..errors import LaneFullError, QueueClosedError
 
 axds_crc_init()
 if axds_watch_forks():
@@ -30,6 +27,16 @@ if axds_watch_forks():
 cdef uint64_t SLICE_NS = 50_000_000     # the longest sleep before signals and the state are looked at
 cdef uint64_t LONG_COPY_BYTES = 262144  # from here on a copy lets other threads run
 cdef uint64_t NEVER = 0xFFFFFFFFFFFFFFFF
+
+
+cdef object LaneFullError = BlockingIOError    # until `raise_as` says better
+cdef object QueueClosedError = ValueError
+
+
+def raise_as(lane_full, queue_closed) -> None:
+    """Take the exceptions that puts raise: lane_full(message, accepted) and queue_closed(message)."""
+    global LaneFullError, QueueClosedError
+    LaneFullError, QueueClosedError = lane_full, queue_closed
 
 
 def use_polling(bint polling) -> None:
@@ -339,7 +346,7 @@ cdef class Producer:
             left_s = None if deadline == NEVER else max(<double>deadline - <double>now, 0.0) / 1e9
             try:
                 self._put_bytes(source, stamps[row], payload, block, left_s)
-            except Full as error:
+            except LaneFullError as error:
                 raise LaneFullError(str(error), row) from None
 
     def _put_rows(self, uint8_t source, times, rows, bint block, timeout, uint64_t deadline):
@@ -366,7 +373,7 @@ cdef class Producer:
                 if row < count and not self._wait(writer, axds_message_needs(&writer.writer, length), source,
                                                   count - row, block, deadline, True):
                     return
-        except Full as error:
+        except LaneFullError as error:
             raise LaneFullError(str(error), row) from None
         finally:
             writer.leave_turn()

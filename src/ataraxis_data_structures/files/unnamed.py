@@ -1,14 +1,10 @@
 """Write a small file that has no name until it is whole, so that a killed writer leaves nothing in the folder."""
 
-import errno
 import os
 from pathlib import Path
 
 from ..system.atomic import atomic_write
-from ..system.disk import give_name, sync_folder
-
-# What a file system or kernel without unnamed files says.
-_NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}
+from ..system.disk import give_name, open_nameless, sync_folder
 
 
 def write_unnamed(path: Path, text: str) -> None:
@@ -17,7 +13,7 @@ def write_unnamed(path: Path, text: str) -> None:
     A file that was there is unlinked just before, so a kill between the two leaves none: use it where an outdated file
     is worth less than none. File systems without unnamed files get the temporary file of `atomic_write`.
     """
-    fd = _open_unnamed(path.parent)
+    fd = open_nameless(path.parent)
     if fd is None:
         with atomic_write(path) as file:
             file.write(text)
@@ -28,17 +24,6 @@ def write_unnamed(path: Path, text: str) -> None:
         os.fsync(fd)
         _give_name(fd, path)
     sync_folder(path.parent)
-
-
-def _open_unnamed(folder: Path) -> int | None:
-    if not hasattr(os, "O_TMPFILE") or not Path("/proc/self/fd").is_dir():
-        return None
-    try:
-        return os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        if error.errno in _NO_UNNAMED and folder.is_dir():
-            return None
-        raise
 
 
 def _give_name(fd: int, path: Path) -> None:

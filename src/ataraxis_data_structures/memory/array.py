@@ -14,6 +14,7 @@ from .._core import lock
 from ..errors import SegmentError, TornArrayError, TornArrayWarning
 from ..system import platform, process
 from .segment import HEADER_ROOM, Kind, Segment, unlink
+from .sweep import sweep_once
 
 
 class SharedMemoryArray(lock.LockedArray):
@@ -74,6 +75,7 @@ class SharedMemoryArray(lock.LockedArray):
             np.copyto(_view(segment, prototype.shape, prototype.dtype), prototype)
             _lock_of(segment).initialize()
 
+        sweep_once()
         segment = Segment.create(
             name, prototype.nbytes, kind=Kind.ARRAY, description=described, replace=exists_ok, prepare=prepare
         )

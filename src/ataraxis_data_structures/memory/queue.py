@@ -21,7 +21,7 @@ from .._core import producer
 from .._core.lane import FORMAT, HUB_BYTES, LANE_HEAD_BYTES, SLOTS, Hub
 from .._core.producer import Producer, Writer
 from .._core.record import LogPackage
-from ..errors import LaneFullError
+from ..errors import LaneFullError, QueueClosedError
 from ..system import locks, platform, process
 from ..system.process import is_alive, own_identity
 from .consumer import LogDrain, open_hub
@@ -37,6 +37,7 @@ _TURN_S = 2.0
 
 core.use_polling(platform.PORTABLE)
 producer.use_polling(platform.PORTABLE)
+producer.raise_as(LaneFullError, QueueClosedError)
 
 
 class _Process:
@@ -112,6 +113,7 @@ class LogQueue(Producer):
                 slots=max_producers,
             )
 
+        sweep_once()
         block = Segment.create(
             queue_name(queue_id),
             HUB_BYTES,
@@ -257,7 +259,6 @@ class LogQueue(Producer):
     @contextlib.contextmanager
     def _turn_to_claim(self) -> Iterator[None]:
         """Let one process at a time size its lane: many at once would each take the room that all of them see."""
-        sweep_once()  # it opens every segment, and closing one gives up this process's lock on it
         with open(platform.FOLDER / self.name, "r+b") as block:  # noqa: PTH123 a block of memory, not a file of the user's
             deadline = time.monotonic() + _TURN_S
             while time.monotonic() < deadline:  # a process that was stopped meanwhile is not waited for

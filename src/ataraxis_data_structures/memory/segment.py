@@ -92,9 +92,6 @@ class Segment:
         unless `replace` is given. OSError with ENOSPC if the memory is not there.
         """
         check_name(name)
-        from .sweep import sweep_once  # noqa: PLC0415 the sweep attaches segments
-
-        sweep_once()
         head = _new_header(kind, size_bytes, description)
         descriptor, hidden = _open_nameless(head.id)
         try:

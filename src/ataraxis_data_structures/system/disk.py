@@ -7,6 +7,8 @@ from pathlib import Path
 from .platform import FCNTL
 
 _FICLONE = 0x40049409
+# What a file system or kernel without nameless files says.
+_NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}
 # Another file system, or one that shares no extents; no right to, or no such call.
 _NOT_HERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM, errno.EBADF}
 
@@ -46,6 +48,22 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def open_nameless(folder: Path) -> int | None:
+    """Open a new file of a folder that has no name yet, so that a killed writer leaves nothing; None where none can be.
+
+    Raises:
+        OSError: The folder is missing, or may not be written.
+    """
+    if not hasattr(os, "O_TMPFILE") or not os.path.isdir("/proc/self/fd"):  # noqa: PTH112 for `give_name`
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno in _NO_NAMELESS and folder.is_dir():
+            return None
+        raise
 
 
 def give_name(descriptor: int, name: str | Path, folder: int | None = None) -> None:

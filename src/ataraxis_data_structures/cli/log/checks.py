@@ -11,7 +11,7 @@ from ...logs.journal.messages import Account
 from ...logs.recovery.recover import scan_journals
 from ...system.progress import progress_bar
 from ..advice import describe
-from .page import Check
+from .report_page.page import Check
 from .session import Contents
 
 _MOST_NAMES = 5

@@ -15,8 +15,8 @@ import numpy as np
 from ...system.atomic import atomic_write
 from ..render import add_json, print_json, require
 from ..terminal import print_line
-from .figures import Figures, figures_of
 from .options import add_gap_limit, gap_limit_us
+from .report_page.figures import Figures, figures_of
 from .session import load_series, require_log
 
 _FORMATS = ("png", "svg")

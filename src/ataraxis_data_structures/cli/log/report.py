@@ -17,10 +17,10 @@ from ...system.atomic import atomic_write
 from ..render import add_json, human_bytes, print_json, shows_progress
 from ..terminal import print_line
 from .checks import check_log
-from .figures import figures_of
 from .ls import state_of
 from .options import add_gap_limit, gap_limit_us
-from .page import Check, Report, render
+from .report_page.figures import figures_of
+from .report_page.page import Check, Report, render
 from .session import Contents, load_series, require_log
 
 _STATES = {

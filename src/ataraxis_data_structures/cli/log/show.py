@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ..render import add_json, human_bytes, human_seconds, human_time, print_json, print_table
 from ..terminal import print_line
-from .figures import figures_of
 from .options import add_gap_limit, gap_limit_us
+from .report_page.figures import figures_of
 from .session import load_series, require_log
 
 

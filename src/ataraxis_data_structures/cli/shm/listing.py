@@ -1,7 +1,5 @@
 """What can be told of a segment from outside."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 from ...memory import segment
@@ -38,16 +36,7 @@ def users_of(name: str) -> list[int]:
         status = (platform.FOLDER / name).stat()
     except OSError:
         return []
-    # Not by path: the kernel shows a block that was named late under the name that it had first.
-    mark = f" {os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x} {status.st_ino} "
-    return sorted(int(found.name) for found in Path("/proc").glob("[0-9]*") if _maps(found, mark))
-
-
-def _maps(process_folder: Path, mark: str) -> bool:
-    try:
-        return mark in (process_folder / "maps").read_text(errors="replace")
-    except OSError:  # another user's, or gone
-        return False
+    return process.who_maps(status)
 
 
 def _creator_lives(head: segment.Header) -> bool | None:

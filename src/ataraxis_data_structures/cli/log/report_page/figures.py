@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .session import Series
+from ..session import Series
 
 GAP_FACTOR = 5.0
 _MOST_BINS = 240

@@ -3,7 +3,7 @@
 import math
 from html import escape
 
-from ..render import human_seconds
+from ...render import human_seconds
 from .figures import Figures
 
 _WIDTH, _HEIGHT = 360, 170

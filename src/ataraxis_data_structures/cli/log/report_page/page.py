@@ -6,7 +6,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from ..render import human_bytes, human_seconds, human_time
+from ...render import human_bytes, human_seconds, human_time
 from .charts import gap_chart, interval_chart, rate_chart, spark, timeline
 from .figures import Figures
 

@@ -1,0 +1,1 @@
+"""The report of a session as one page: its figures, its charts and its text."""
