@@ -14,8 +14,8 @@ from importlib import import_module
 
 _PUBLIC = {
     "errors": (
-        "ArchiveError BatchError ConfigError IntegrityError LaneFullError MissingValueError QueueBusyError "
-        "QueueClosedError SegmentError TornArrayError TornArrayWarning TrackerError"
+        "ArchiveError BatchError ConfigError ContractError DigestError DownloadError IntegrityError LaneFullError "
+        "MissingValueError QueueBusyError QueueClosedError SegmentError TornArrayError TornArrayWarning TrackerError"
     ),
     "_core.record": "LogPackage",
     "memory.array": "SharedMemoryArray",

@@ -6,6 +6,9 @@ from .config.yaml_config import YamlConfig as YamlConfig
 from .errors import ArchiveError as ArchiveError
 from .errors import BatchError as BatchError
 from .errors import ConfigError as ConfigError
+from .errors import ContractError as ContractError
+from .errors import DigestError as DigestError
+from .errors import DownloadError as DownloadError
 from .errors import IntegrityError as IntegrityError
 from .errors import LaneFullError as LaneFullError
 from .errors import MissingValueError as MissingValueError
@@ -67,8 +70,11 @@ __all__ = [
     "Attempt",
     "BatchError",
     "ConfigError",
+    "ContractError",
     "DataLogger",
+    "DigestError",
     "DirectoryDifference",
+    "DownloadError",
     "EntryFault",
     "IntegrityError",
     "JobState",

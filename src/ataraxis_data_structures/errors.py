@@ -22,6 +22,21 @@ class ConfigError(ValueError):
     """A YAML file whose values do not fit the fields they are meant for; says file, line, field, expected and got."""
 
 
+class ContractError(ValueError):
+    """A data set that does not keep its contract; `report` holds every problem."""
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message, report)
+        self.report = report
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class DownloadError(OSError):
+    """A download that did not end whole, or that is refused; what came so far has no plain name."""
+
+
 class IntegrityError(RuntimeError):
     """Files that are not what their checksum promises; `paths` names them where they are known."""
 
@@ -31,6 +46,10 @@ class IntegrityError(RuntimeError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class DigestError(IntegrityError, ValueError):
+    """A file whose SHA-256 is not the one that was given or recorded."""
 
 
 class LaneFullError(Full):

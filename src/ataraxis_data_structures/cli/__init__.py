@@ -35,6 +35,7 @@ _COMMANDS: dict[str, str] = {
     "jobs status": "show where the jobs of a tracker stand",
     "jobs retry": "schedule failed or abandoned jobs anew",
     "jobs reset": "schedule chosen jobs anew",
+    "data contract": "check a data set against a contract, by headers",
     "checksum": "print a folder's checksum, or check it",
     "compare": "tell which files two folders do not share",
     "transfer": "copy a folder, checked",
@@ -44,6 +45,7 @@ _GROUPS = {
     "log": "what a rig recorded",
     "shm": "shared memory",
     "jobs": "trackers of processing jobs",
+    "data": "data sets and product files",
 }
 
 _FAILED = 1
@@ -90,7 +92,7 @@ def _run_and_flush(words: list[str]) -> int:
 
 
 def _run(words: list[str]) -> int:
-    for count in (2, 1):
+    for count in (3, 2, 1):
         name = " ".join(words[:count])
         if len(words) >= count and name in _COMMANDS:
             command, parser = _load(name)

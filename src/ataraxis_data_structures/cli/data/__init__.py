@@ -1,0 +1,1 @@
+"""`axds data`: what data sets hold, and where they come from."""
