@@ -31,7 +31,7 @@ ONLY_IN = {
         "memory/lane.py", "memory/segment.py",
     },
     r"[\"'/]proc[/\"']": {
-        "system/process.py", "system/disk.py", "files/places.py", "cli/telemetry.py", "jobs/owner.py",
+        "system/process.py", "system/disk.py", "files/places.py", "cli/telemetry.py",
     },
 }  # fmt: skip
 

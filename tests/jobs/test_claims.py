@@ -10,7 +10,7 @@ import time
 import pytest
 
 from ataraxis_data_structures import Attempt, ProcessingStatus, ProcessingTracker, TrackerError
-from ataraxis_data_structures.jobs import owner
+from ataraxis_data_structures.jobs import lease
 
 SCHEDULED, RUNNING, SUCCEEDED, FAILED = ProcessingStatus
 
@@ -23,7 +23,7 @@ def tracker(tmp_path, request):
 
 
 def elsewhere(monkeypatch, name="another-host"):
-    monkeypatch.setattr(owner, "this_host", lambda: name)
+    monkeypatch.setattr(lease, "this_machine", lambda: name)
 
 
 def child(tracker, deed):

@@ -12,6 +12,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from ataraxis_data_structures import JobState, ProcessingStatus, ProcessingTracker, TrackerError, TrackerStatus
+from ataraxis_data_structures.jobs import lock
 from ataraxis_data_structures.jobs.executor import default_executor_id
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "jobs.json").read_text())
@@ -243,16 +244,14 @@ def test_trackers_are_discovered_in_a_tree(tracker, tmp_path):
 
 
 def test_the_lock_is_filelock_s_and_is_waited_for_only_so_long(tracker, monkeypatch):
-    monkeypatch.setattr("ataraxis_data_structures.jobs.tracker.LOCK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("ataraxis_data_structures.jobs.lock.TIMEOUT_S", 0.1)
     with FileLock(tracker.lock_path), pytest.raises(Timeout):
         tracker.start_job(VIDEO)
     tracker.start_job(VIDEO)
 
 
 def test_the_lock_is_waited_for_ten_seconds():
-    from ataraxis_data_structures.jobs import tracker
-
-    assert tracker.LOCK_TIMEOUT_S == 10
+    assert lock.TIMEOUT_S == 10
 
 
 def test_two_threads_of_a_process_exclude_each_other(tmp_path):

@@ -6,14 +6,14 @@ from collections import Counter
 import pytest
 
 from ataraxis_data_structures import ProcessingStatus, ProcessingTracker
-from ataraxis_data_structures.jobs import owner
+from ataraxis_data_structures.jobs import lease
 
 CLAIMERS = 16
 
 
 def claim_all(path, number, poses, results):
     if poses:
-        owner.this_host = lambda: f"another-host-{number}"
+        lease.this_machine = lambda: f"another-host-{number}"
     tracker, got = ProcessingTracker(path), []
     while (job_id := tracker.claim(f"worker-{number}")) is not None:
         got.append(job_id)

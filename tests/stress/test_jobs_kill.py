@@ -95,7 +95,7 @@ def test_a_kill_at_any_moment_loses_no_acknowledged_change(tmp_path, rounds, job
         os.kill(workers[number].pid, signal.SIGKILL)
         workers[number].join()
         workers[number].close()
-        with tracker._locked():  # within 10 s, or Timeout: the lock is not stuck
+        with tracker._changing():  # within 10 s, or Timeout: the lock is not stuck
             data = path.read_bytes()
         assert (len(data) > PAGE) == (jobs_each > 2)
         jobs = yaml.load(data, FAST)["jobs"]

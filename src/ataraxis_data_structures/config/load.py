@@ -39,17 +39,25 @@ def load(data: bytes) -> Document:
 
     Raises yaml.YAMLError for bad YAML, foreign tags, nesting deeper than 100 and aliases that explode.
     """
+    root = compose(data)
+    return Document(None if root is None else yaml.constructor.SafeConstructor().construct_document(root), root)
+
+
+def compose(data: bytes) -> yaml.Node | None:
+    """Return the tree of one document, its scalars as they were written and tagged but not made into values.
+
+    Raises yaml.YAMLError for bad YAML, nesting deeper than 100 and aliases that explode.
+    """
     kind = yaml.SafeLoader if _SURROGATE.search(data) else _FAST
     _check_nesting(data, kind)
     loader = kind(data)
     try:
-        root = loader.get_single_node()
-        if root is None:
-            return Document(None, None)
-        _weigh(root, 1, {})
-        return Document(loader.construct_document(root), root)
+        root: yaml.Node | None = loader.get_single_node()
     finally:
         loader.dispose()
+    if root is not None:
+        _weigh(root, 1, {})
+    return root
 
 
 def duplicate_keys(root: yaml.Node | None) -> list[tuple[str, int]]:

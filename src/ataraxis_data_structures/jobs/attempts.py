@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,21 +31,33 @@ class AttemptLog:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def append(self, events: list[dict[str, Any]]) -> None:
-        """Add lines; what a kill has left of a line stays alone on its own."""
+    @contextmanager
+    def noted(self, events: list[dict[str, Any]]) -> Generator[None]:
+        """Add lines; take them back if what they tell of fails.
+
+        What a kill has left of a line stays alone on its own.
+        """
         text = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events).encode()
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        try:
-            descriptor = os.open(self._path, flags, 0o666)
-        except FileNotFoundError:
-            self._path.parent.mkdir(exist_ok=True)
-            descriptor = os.open(self._path, flags, 0o666)
+        descriptor = self._open()
         try:
             size = os.fstat(descriptor).st_size
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-            os.write(descriptor, b"\n" + text if torn else text)
+            try:
+                _write_all(descriptor, b"\n" + text if torn else text)
+                yield
+            except BaseException:
+                os.ftruncate(descriptor, size)
+                raise
         finally:
             os.close(descriptor)
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        try:
+            return os.open(self._path, flags, 0o666)
+        except FileNotFoundError:
+            self._path.parent.mkdir(exist_ok=True)
+            return os.open(self._path, flags, 0o666)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield every whole line in order."""
@@ -86,3 +99,8 @@ class AttemptLog:
     def owners(self) -> dict[tuple[str, int], dict[str, Any]]:
         """Return who began each run, by job and start."""
         return {(event["job"], event["start"]): event["owner"] for event in self.events() if event.get("owner")}
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]

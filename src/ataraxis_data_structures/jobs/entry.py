@@ -11,24 +11,28 @@
 """
 
 import re
-from collections.abc import Callable, Mapping
-from typing import TypeVar
 
 from . import scalar
 from .state import JobState, ProcessingStatus
 
-_T = TypeVar("_T")
-
+# Each form is one that every YAML parser reads, so that a text that matches never fails to parse: what does not match
+# is read, or refused with its line, by `adopt`. `=` and `<<` alone mean something else to YAML 1.1.
+_PLAIN = rb"""(?:[ !"$-9;-~\x80-\xff]|:(?=\S)|(?<=\S)\#)"""
+_ESCAPE = rb"""\\(?:[0abtnvfre "\\N_LP]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}
+  |U(?:0000(?![dD][89a-fA-F])|000[1-9A-Fa-f]|0010)[0-9A-Fa-f]{4})"""
 _TEXT = rb"""(?:
-    [\w./+-]+(?:\ [\w./+-]+)*+(?=\n)
+    (?!-[ \n])[\w./+-]+(?:\ [\w./+-]+)*+(?=\n)
   | '(?:[\t !-&(-~\x80-\xff]++|''|\n(?=\n|\ {5}))*+'
-  | "(?:[\t !\#-\[\]-~\x80-\xff]++|\\[\t -~\x80-\xff]|\\?\n(?=\n|\ {5}))*+"
-  | (?:[^\s\#,\[\]{}&*!|>'"%@`?:-]|[?:-](?=\S))(?:[^\n:\#]|:(?=\S)|(?<=\S)\#)*+(?:\n\ {6}[^\n\#]++)*+
-)"""
+  | "(?:[\t !\#-\[\]-~\x80-\xff]++|%(escape)b|\\?\n(?=\n|\ {5}))*+"
+  | (?!(?:=|<<)\ *\n)(?:[$()+./0-9;<=A-Z\\^_a-z~\x80-\xff]|[?:-](?=\S))%(plain)b*+(?:\n\ {6}\ *+%(plain)b++)*+
+)""" % {b"escape": _ESCAPE, b"plain": _PLAIN}
 _STAMP = rb"(?:null|[0-9]{1,19})"
+# A key of YAML is at most 1,024 characters long.
+_ID = rb"""(?:[\w-]{1,1000}|'[ !-&(-~\x80-\xff]{0,1000}'|"(?:[ !\#-\[\]-~\x80-\xff]|%(escape)b){0,1000}"
+  |(?!(?:=|<<)\ *:)[$()+./0-9;<=A-Z\\^_a-z~]%(plain)b{0,1000})""" % {b"escape": _ESCAPE, b"plain": _PLAIN}
 # Group 1 is the entry, 2 the id; what follows is the room left for changes.
 ENTRY = re.compile(
-    rb"""(\ \ ([\w-]+|'[^'\n]*'|"[^"\\\n]*"):\n
+    rb"""(\ \ (%(id)b):\n
     \ \ \ \ job_name:\ (%(text)b)\n
     \ \ \ \ specifier:\ (%(text)b)\n
     \ \ \ \ status:\ ([0-3])\n
@@ -37,11 +41,11 @@ ENTRY = re.compile(
     \ \ \ \ started_at:\ (%(stamp)b)\n
     \ \ \ \ completed_at:\ (%(stamp)b)\n)
     (?:\#\ *\#?\n|\n)*+"""
-    % {b"text": _TEXT, b"stamp": _STAMP},
+    % {b"id": _ID, b"text": _TEXT, b"stamp": _STAMP},
     re.VERBOSE,
 )
+_PLAIN_ID = re.compile(rb"[\w-]+")
 _STATUS = re.compile(rb"\n    status: ([0-3])\n")
-_FIELDS = frozenset(JobState.__dataclass_fields__)
 
 
 def render(job_id: str, state: JobState) -> bytes:
@@ -59,17 +63,17 @@ def render(job_id: str, state: JobState) -> bytes:
 
 
 def parse(raw: bytes) -> JobState:
-    """Return the state in an entry of the layout; ValueError says which field has the wrong type."""
+    """Return the state in an entry of the layout."""
     match = ENTRY.fullmatch(raw)
     if match is None:
         raise ValueError(f"expected an entry of a job, got {raw[:80]!r}")
     name, specifier, status, executor, error, started, completed = match.groups()[2:]
     return JobState(
-        _text("job_name", scalar.read(name)),
-        _text("specifier", scalar.read(specifier)),
+        scalar.read(name),
+        scalar.read(specifier),
         ProcessingStatus(int(status)),
-        _optional(_text, "executor_id", scalar.read(executor)),
-        _optional(_text, "error_message", scalar.read(error)),
+        scalar.read_optional(executor),
+        scalar.read_optional(error),
         None if started == b"null" else int(started),
         None if completed == b"null" else int(completed),
     )
@@ -78,7 +82,7 @@ def parse(raw: bytes) -> JobState:
 def job_id(match: re.Match[bytes]) -> str:
     """Return the id in a match of ENTRY."""
     raw = match[2]
-    return raw.decode() if raw[:1].isalnum() or raw[:1] == b"_" else str(scalar.read(raw))
+    return raw.decode() if _PLAIN_ID.fullmatch(raw) else scalar.read(raw)
 
 
 def status(raw: bytes) -> ProcessingStatus:
@@ -87,47 +91,3 @@ def status(raw: bytes) -> ProcessingStatus:
     if match is None:
         raise ValueError(f"expected an entry of a job, got {raw[:80]!r}")
     return ProcessingStatus(int(match[1]))
-
-
-def from_mapping(values: object) -> tuple[JobState, set[object]]:
-    """Return the state that a person's YAML means, and the keys that the layout has no place for."""
-    if not isinstance(values, Mapping):
-        raise ValueError(f"expected the fields of a job, got {values!r}")  # noqa: TRY004 - one error for a bad file
-    if "job_name" not in values:
-        raise ValueError("expected a job_name, got none")
-    state = JobState(
-        _text("job_name", values["job_name"]),
-        _text("specifier", values.get("specifier", "")),
-        _status(values.get("status", 0)),
-        _optional(_text, "executor_id", values.get("executor_id")),
-        _optional(_text, "error_message", values.get("error_message")),
-        _optional(_stamp, "started_at", values.get("started_at")),
-        _optional(_stamp, "completed_at", values.get("completed_at")),
-    )
-    return state, set(values) - _FIELDS
-
-
-def _optional(check: Callable[[str, object], _T], field: str, value: object) -> _T | None:
-    return None if value is None else check(field, value)
-
-
-def _text(field: str, value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)  # people write a number without quotes
-    raise ValueError(f"{field}: expected text, got {value!r}")
-
-
-def _stamp(field: str, value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**19:
-        return value
-    raise ValueError(f"{field}: expected UTC microseconds, got {value!r}")
-
-
-def _status(value: object) -> ProcessingStatus:
-    if isinstance(value, str) and value in ProcessingStatus.__members__:
-        return ProcessingStatus[value]
-    if isinstance(value, int | float) and not isinstance(value, bool) and value in (0, 1, 2, 3):
-        return ProcessingStatus(int(value))
-    raise ValueError(f"status: expected a number from 0 to 3, got {value!r}")

@@ -60,10 +60,10 @@ class Index:
         self.jobs, self.cursor, self._shift = jobs, cursor, shift
 
     @classmethod
-    def open(cls, path: Path, signed: Signature) -> "Index | None":
+    def open(cls, path: Path, signed: Signature, *, writing: bool = True) -> "Index | None":
         """Return the index if there is one and it is of the file as it is now."""
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(path, (os.O_RDWR if writing else os.O_RDONLY) | os.O_CLOEXEC)
         except (FileNotFoundError, PermissionError):
             return None
         header = os.pread(descriptor, _HEADER.size, 0)

@@ -25,10 +25,12 @@ _HEAD = b"---\nfile_path: .\njobs:\n"
 _TAIL = b"lock_path: ''\n...\n"
 _EMPTY = b"---\nfile_path: .\njobs: {}\nlock_path: ''\n...\n"
 _FILL = rb"(?:# *#?\n|\n)*+"
-_LINE = rb"""(?:'[^'\n]*'|"[^"\\\n]*"|[^\s'"&*!|>%@`#{}\[\],?:-][^\n#:]*)"""
+_LINE = rb"""(?:'[ !-&(-~\x80-\xff]*'|"[ !#-\[\]-~\x80-\xff]*"|[$()+./0-9;<=A-Z\\^_a-z~][ !"$-9;-~\x80-\xff]*)"""
 _ANY_HEAD = re.compile(rb"---\n(?:file_path: " + _LINE + rb"\n)?jobs:( \{\})?\n" + _FILL)
 _ANY_TAIL = re.compile(_FILL + rb"((?:lock_path: " + _LINE + rb"\n)?\.\.\.\n)\n*+")
 _ROOM = re.compile(_FILL)
+# What YAML refuses (controls, surrogates), takes for the end of a line, or for the mark of an encoding.
+_NOT_LAYOUT = re.compile("[^\\n\\t -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 # What a run adds to an entry that has none yet: an executor, two stamps, a line of error.
 _GROWTH = ((b"executor_id: null\n", 28), (b"started_at: null\n", 12), (b"completed_at: null\n", 12), (b"e: null\n", 80))
 
@@ -80,7 +82,7 @@ def scan(data: bytes) -> dict[str, Place] | None:
     if places is None or (head[1] and places):
         return None
     tail = _ANY_TAIL.fullmatch(data, position)
-    return places if tail and (places or head[1]) else None
+    return places if tail and (places or head[1]) and _is_text(data) else None
 
 
 class Page(NamedTuple):
@@ -112,6 +114,7 @@ def count(data: bytes) -> Counter[int] | None:
         or len(names) != len(digits)
         or bool(head[1]) == bool(names)
         or not _ANY_TAIL.fullmatch(data, position)
+        or not _is_text(data)
     ):
         return None
     return Counter(digit - ord("0") for digit in digits)
@@ -124,9 +127,18 @@ def scan_page(number: int, data: bytes, *, is_last: bool) -> Page | None:
         return None
     places, position = _entries(data, start.end())
     tail = _ANY_TAIL.fullmatch(data, position)
-    if not places or (tail is None if is_last else position < len(data)):
+    if not places or (tail is None if is_last else position < len(data)) or not _is_text(data):
         return None
     return Page(number, data[: start.end()], places, tail[1] if tail else b"")
+
+
+def _is_text(data: bytes) -> bool:
+    if data.isascii():
+        return True  # the grammar holds no control character
+    try:
+        return _NOT_LAYOUT.search(data.decode()) is None
+    except UnicodeDecodeError:
+        return False
 
 
 def _entries(data: bytes, position: int) -> tuple[dict[str, Place] | None, int]:

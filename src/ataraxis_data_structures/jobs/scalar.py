@@ -4,8 +4,10 @@ import re
 
 import yaml
 
-from ..config.load import load
+from ..config.load import compose
 from ..config.plain import dump
+
+NULLS = frozenset({"null", "Null", "NULL", "~", ""})  # how people write that there is no value
 
 _ASCII = re.compile(r"[ -~]+")
 # What PyYAML's analysis takes for an indicator outside flow collections.
@@ -31,17 +33,23 @@ def write(key: str, value: str | None) -> str:
     return text if len(text) < _FOLDS_AT or " " not in text else _by_pyyaml(key, value)
 
 
-def read(raw: bytes) -> object:
-    """Return the value of a scalar's text, its lines still indented."""
-    if raw == b"null":
-        return None
+def read(raw: bytes) -> str:
+    """Return what a scalar says, its lines still indented.
+
+    Without quotes it is the text as it was written, also where YAML would see a number, a date or a truth value.
+    """
     text = raw.decode()
     if text[0] == "'" and "\n" not in text:
         return text[1:-1].replace("''", "'")
-    if _ASCII.fullmatch(text) and not _INDICATOR.search(text) and not _is_other_type(text):
+    if _ASCII.fullmatch(text) and not _INDICATOR.search(text):
         return text
-    value = load(b"value: " + raw).value
-    return value["value"] if isinstance(value, dict) else value
+    root = compose(b"value: " + raw)
+    return str(root.value[0][1].value) if root else ""
+
+
+def read_optional(raw: bytes) -> str | None:
+    """Return what a scalar says, None for YAML's null."""
+    return None if raw.decode() in NULLS else read(raw)
 
 
 def _is_other_type(text: str) -> bool:

@@ -1,28 +1,25 @@
 """The state of a pipeline's jobs, shared by processes and hosts through one YAML file."""
 
 import logging
+import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import xxhash
-from filelock import FileLock
 
 from ..config.yaml_config import YamlConfig
-from ..errors import TrackerError
-from . import entry, owner
+from ..errors import ConfigError, TrackerError
+from . import entry, lease, lock
 from .attempts import Attempt, AttemptLog
 from .executor import default_executor_id
 from .state import JobState, ProcessingStatus, TrackerStatus
-from .tracker_file import Entries, TrackerFile
-
-LOCK_TIMEOUT_S = 10
-_POLL_INTERVAL_S = 0.005  # a waiting process costs 1 % of a core; filelock's own 50 ms would idle a busy tracker
+from .tracker_file import Entries, Note, TrackerFile
 
 _SCHEDULED, _RUNNING = ProcessingStatus.SCHEDULED, ProcessingStatus.RUNNING
 _SUCCEEDED, _FAILED = ProcessingStatus.SUCCEEDED, ProcessingStatus.FAILED
@@ -34,8 +31,13 @@ class ProcessingTracker(YamlConfig):
 
     Every call takes the lock file for itself, waiting at most 10 s (then filelock.Timeout), and works on the file as
     it is at that moment. A call that returned survives SIGKILL of any process; a power cut may undo the last seconds,
-    not the file. ValueError for an id that is not tracked; TrackerError for a file that cannot be understood, which is
-    left as it is.
+    not the file. Questions write nothing and need no right to write. Paths may be `str` wherever they are `Path`.
+
+    Raises:
+        ValueError: for an id that is not tracked.
+        TypeError: for an id, name, executor or error that is no text. A call that is refused changes nothing.
+        TrackerError: for a file that cannot be understood, with its line and job, which is left as it is; for a file
+            that was removed after jobs of it had begun, with the copy of its last good state.
     """
 
     file_path: Path
@@ -43,6 +45,7 @@ class ProcessingTracker(YamlConfig):
     lock_path: str = field(init=False)
 
     def __post_init__(self) -> None:
+        self.file_path = Path(self.file_path)
         if not self.file_path.name:
             raise ValueError(f"expected the path of a file, got {str(self.file_path)!r}")
         self.lock_path = str(self.file_path.with_name(self.file_path.name + ".lock"))
@@ -52,14 +55,24 @@ class ProcessingTracker(YamlConfig):
 
     @classmethod
     def from_yaml(cls, file_path: Path, *, strict: bool = False) -> Self:
-        """Return a tracker of the file, its jobs read; `strict` refuses keys that the layout does not have."""
-        if strict:
-            super().from_yaml(file_path, strict=True)
-        if not file_path.exists():
-            raise FileNotFoundError(f"expected a tracker's file, got no {str(file_path)!r}")
+        """Return a tracker of the file, its jobs read.
+
+        Raises FileNotFoundError for no file; with `strict` ConfigError for keys that no tracker has.
+        """
         tracker = cls(file_path)
-        tracker.jobs = tracker.snapshot()
+        if not tracker.file_path.exists():
+            raise FileNotFoundError(f"expected a tracker's file, got no {str(file_path)!r}")
+        with tracker._looking() as file:
+            jobs, foreign = _states(file), file.foreign_keys()
+        if strict and foreign:
+            line, key = foreign[0]
+            raise ConfigError(f"{file_path}, line {line}: expected the keys of a tracker, got {key!r}")
+        tracker.jobs = jobs
         return tracker
+
+    def to_yaml(self, file_path: Path) -> None:
+        """Write the jobs that the instance last saw to another file, which becomes a tracker's."""
+        super().to_yaml(Path(file_path))
 
     @classmethod
     def restore_excluded_fields(cls, data: dict[Any, Any], file_path: Path) -> dict[Any, Any]:
@@ -70,7 +83,7 @@ class ProcessingTracker(YamlConfig):
     @classmethod
     def discover(cls, root_directory: Path, tracker_name: str) -> list[Self]:
         """Return a tracker for every file of that name in the folder's tree, sorted by path."""
-        if not root_directory.is_dir():
+        if not Path(root_directory).is_dir():
             raise FileNotFoundError(f"expected a folder, got {str(root_directory)!r}")
 
         def refuse(error: OSError) -> None:
@@ -84,6 +97,7 @@ class ProcessingTracker(YamlConfig):
     def generate_job_id(job_name: str, specifier: str = "") -> str:
         """Return the id of a job: XXH64 of `name:specifier`, or of the name alone, in 16 hex digits."""
         for text in (job_name, specifier):
+            _check_text("a name and a specifier", text)
             if ":" in text:
                 raise ValueError(f"expected a name and a specifier without ':', got {text!r}")
         text = f"{job_name}:{specifier}" if specifier else job_name
@@ -103,7 +117,8 @@ class ProcessingTracker(YamlConfig):
             entries.update(new)
             return bool(new) or not self.file_path.exists()
 
-        self._update(add)
+        with self._changing(making=True) as file:
+            file.begin(add)
         return ids
 
     def align_jobs(self, jobs: list[tuple[str, str]], universe: list[tuple[str, str]] | None = None) -> list[str]:
@@ -125,7 +140,8 @@ class ProcessingTracker(YamlConfig):
             entries.update(new)
             return bool(foreign or new)
 
-        self._update(align)
+        with self._changing(making=True) as file:
+            file.begin(align)
         return [self.generate_job_id(*job) for job in jobs]
 
     def resolve_job(self, job_id: str, universe: list[tuple[str, str]]) -> tuple[str, str]:
@@ -137,7 +153,7 @@ class ProcessingTracker(YamlConfig):
 
     def reset(self) -> None:
         """Forget all jobs."""
-        with self._locked(making=True) as file:
+        with self._changing(making=True) as file:
             file.reset()
 
     def restore(self) -> Path | None:
@@ -145,7 +161,7 @@ class ProcessingTracker(YamlConfig):
 
         Raises TrackerError if the file is readable or no good state is known.
         """
-        with self._locked() as file:
+        with self._changing() as file:
             if self.file_path.exists() and _is_readable(file):
                 raise TrackerError(f"{self.file_path}: expected a damaged file, got one that is readable")
             return file.restore()
@@ -154,10 +170,11 @@ class ProcessingTracker(YamlConfig):
 
     def start_job(self, job_id: str, executor_id: str | None = None) -> None:
         """Note that a job runs; without an executor, under the scheduler's id, else `pid:N` of the calling process."""
+        _check_texts(job_id=job_id, executor_id=executor_id)
         by, now = executor_id or default_executor_id(), _now_us()
-        owned = owner.this_process() if by == f"pid:{os.getpid()}" else None  # a scheduler's job outlives its caller
-        with self._locked() as file:
-            file.edit(job_id, lambda state: _start(file, job_id, state, (by, now), owned))
+        owned = lease.this_process() if by == f"pid:{os.getpid()}" else None  # a scheduler's job outlives its caller
+        with self._changing() as file:
+            file.edit(job_id, lambda state: state.start(by, now), _note_start(file, job_id, owned))
         if job_id in self._claims:
             self._claims[job_id] = by, now
 
@@ -177,31 +194,34 @@ class ProcessingTracker(YamlConfig):
         try:
             yield
         except Exception as error:
-            self.fail_job(job_id, str(error))
+            self._fail_by(job_id, error)
             raise
         self.complete_job(job_id)
 
-    def claim(self, executor_id: str | None = None, *, lease_s: float = 300.0) -> str | None:
+    def claim(self, executor_id: str | None = None, *, lease_s: float = lease.DEFAULT_LEASE_S) -> str | None:
         """Start one scheduled job for the calling process and return its id; None if none is scheduled.
 
         No other claimer on any host gets it. Should this process die, `reschedule_abandoned` gives it back: at once on
         this host, on others when the lease was not renewed for `lease_s`. Ending a job that was given back is a
         TrackerError.
         """
+        _check_texts(executor_id=executor_id)
+        _check_lease(lease_s)
         by, now = executor_id or default_executor_id(), _now_us()
-        with self._locked() as file:
-            lease = owner.renew_lease(file.side / "leases", lease_s) if self.file_path.exists() else ""
-            me = {**owner.this_process(), "lease": lease}
-            taken = file.edit_scheduled(lambda job_id, state: _start(file, job_id, state, (by, now), me))
-        if taken is None:
-            return None
-        self._claims[taken[0]] = by, now
-        return taken[0]
+        with self._changing() as file:
+            job_id = file.first_scheduled()
+            if job_id is None:
+                return None
+            me = {**lease.this_process(), "lease": lease.renew_lease(file.side / "leases", lease_s)}
+            file.edit(job_id, lambda state: state.start(by, now), _note_start(file, job_id, me))
+        self._claims[job_id] = by, now
+        return job_id
 
-    def renew_lease(self, *, lease_s: float = 300.0) -> None:
+    def renew_lease(self, *, lease_s: float = lease.DEFAULT_LEASE_S) -> None:
         """Tell other hosts that this process still works on what it claimed; call it well within the lease."""
-        with self._locked() as file:
-            owner.renew_lease(file.side / "leases", lease_s)
+        _check_lease(lease_s)
+        with self._changing() as file:
+            lease.renew_lease(file.side / "leases", lease_s)
 
     # ---- jobs given back
 
@@ -209,8 +229,11 @@ class ProcessingTracker(YamlConfig):
         """Schedule every failed job anew; return their ids."""
         return self._schedule(lambda _, entries: [i for i, raw in entries.items() if entry.status(raw) is _FAILED])
 
-    def reset_jobs(self, job_ids: list[str]) -> list[str]:
+    def reset_jobs(self, job_ids: Iterable[str]) -> list[str]:
         """Schedule these jobs anew, whatever their state; return their ids in the file's order. All or none."""
+        job_ids = list(job_ids)
+        for job_id in job_ids:
+            _check_texts(job_id=job_id)
 
         def chosen(_: TrackerFile, entries: Entries) -> list[str]:
             if unknown := [job_id for job_id in job_ids if job_id not in entries]:
@@ -225,19 +248,13 @@ class ProcessingTracker(YamlConfig):
 
         Known are jobs that were claimed or started as `pid:N` by that process; no other is taken for abandoned.
         """
-        with self._locked() as file:
+        with self._looking() as file:
             return _abandoned(file, file.read())
 
     def reschedule_abandoned(self) -> list[str]:
         """Schedule the jobs whose executor is dead anew; return their ids."""
-
-        def chosen(file: TrackerFile, entries: Entries) -> list[str]:
-            ids = _abandoned(file, entries)
-            for job_id in ids:
-                _note_end(file, job_id, file.parsed(job_id, entries[job_id]), "abandoned by its executor")
-            return ids
-
-        return self._schedule(chosen)
+        reason = "abandoned by its executor"
+        return self._schedule(lambda file, entries: _abandoned(file, entries, writing=True), reason)
 
     # ---- questions
 
@@ -247,12 +264,14 @@ class ProcessingTracker(YamlConfig):
 
     def get_job_info(self, job_id: str) -> JobState:
         """Return a copy of what is known of one job."""
-        with self._locked() as file:
+        _check_texts(job_id=job_id)
+        with self._looking() as file:
             return file.find(job_id)
 
     def get_attempts(self, job_id: str) -> list[Attempt]:
         """Return the runs of a job that this library began, oldest first."""
-        with self._locked() as file:
+        _check_texts(job_id=job_id)
+        with self._looking() as file:
             return _log(file).of(job_id)
 
     def find_jobs(self, job_name: str | None = None, specifier: str | None = None) -> dict[str, tuple[str, str]]:
@@ -270,14 +289,14 @@ class ProcessingTracker(YamlConfig):
 
     def get_summary(self) -> dict[ProcessingStatus, int]:
         """Return how many jobs have each status."""
-        with self._locked() as file:
+        with self._looking() as file:
             counts = file.count()
         return {status: counts[status] for status in ProcessingStatus}
 
     def snapshot(self) -> dict[str, JobState]:
         """Return a copy of everything; {} if there is no file."""
-        with self._locked() as file:
-            return {job_id: file.parsed(job_id, raw) for job_id, raw in file.read().items()}
+        with self._looking() as file:
+            return _states(file)
 
     def summarize(self) -> dict[str, Any]:
         """Return the jobs, the counts and the status of the whole as plain values."""
@@ -316,53 +335,74 @@ class ProcessingTracker(YamlConfig):
     # ---- under the lock
 
     @contextmanager
-    def _locked(self, *, making: bool = False) -> Generator[TrackerFile, None, None]:
+    def _changing(self, *, making: bool = False) -> Generator[TrackerFile]:
         """Hold the lock that every version of the library takes; a folder that does not exist holds no jobs."""
-        if self.file_path.suffix not in (".yaml", ".yml"):
-            raise ValueError(f"expected a .yaml or .yml file, got {str(self.file_path)!r}")
+        self._check_suffix()
         if making:
             self.file_path.parent.mkdir(parents=True, exist_ok=True)
         self._is_stale = True
         if not self.file_path.parent.is_dir():
             yield TrackerFile(self.file_path)
             return
-        with FileLock(self.lock_path).acquire(LOCK_TIMEOUT_S, poll_interval=_POLL_INTERVAL_S):
+        with lock.for_change(self.lock_path):
             yield TrackerFile(self.file_path)
 
+    @contextmanager
+    def _looking(self) -> Generator[TrackerFile]:
+        """Hold the lock where that needs no new file and no right to write."""
+        self._check_suffix()
+        self._is_stale = True
+        with lock.for_look(self.lock_path) as is_locked:
+            yield TrackerFile(self.file_path, is_look=True, is_locked=is_locked)
+
+    def _check_suffix(self) -> None:
+        if self.file_path.suffix not in (".yaml", ".yml"):
+            raise ValueError(f"expected a .yaml or .yml file, got {str(self.file_path)!r}")
+
     def _entries(self) -> Entries:
-        with self._locked() as file:
+        with self._looking() as file:
             return file.read()
 
-    def _update(self, change: Callable[[Entries], bool]) -> None:
-        with self._locked(making=True) as file:
-            file.update(change)
-
-    def _schedule(self, choose: Callable[[TrackerFile, Entries], list[str]]) -> list[str]:
+    def _schedule(self, choose: Callable[[TrackerFile, Entries], list[str]], ended_by: str | None = None) -> list[str]:
+        """Schedule the chosen jobs anew; `ended_by` is noted as the end of their runs."""
         ids: list[str] = []
-        with self._locked() as file:
+        with self._changing() as file, ExitStack() as noted:
 
             def schedule(entries: Entries) -> bool:
                 ids.extend(choose(file, entries))
+                ends = []
                 for job_id in ids:
                     state = file.parsed(job_id, entries[job_id])
+                    ends.append(_end_of_run(job_id, state, ended_by))
                     state.schedule()
                     entries[job_id] = entry.render(job_id, state)
+                if ended_by and ends:
+                    noted.enter_context(_log(file).noted(ends))
                 return bool(ids)
 
             file.update(schedule)
         return ids
 
     def _end(self, job_id: str, status: ProcessingStatus, error_message: str | None) -> None:
-        claim = self._claims.pop(job_id, None)
+        _check_texts(job_id=job_id, error_message=error_message)
+        claim = self._claims.get(job_id)
 
         def end(state: JobState) -> None:
             if claim and claim != (state.executor_id, state.started_at):
                 raise TrackerError(f"expected job {job_id} to be this process's, got one given to {state.executor_id}")
             state.end(status, error_message, _now_us())
-            _note_end(file, job_id, state, error_message)
 
-        with self._locked() as file:
-            file.edit(job_id, end)
+        with self._changing() as file:
+            file.edit(job_id, end, lambda state: _log(file).noted([_end_of_run(job_id, state, error_message)]))
+        self._claims.pop(job_id, None)
+
+    def _fail_by(self, job_id: str, error: Exception) -> None:
+        """Note that a job failed by an exception, which the caller sees in any case."""
+        try:
+            self.fail_job(job_id, _told(error))
+        except Exception as second:  # noqa: BLE001 - the job's own exception counts more
+            error.add_note(f"the tracker does not know of this failure: {_told(second)}")
+            _warn("%s does not know that job %s failed: %s", self.file_path, job_id, _told(second))
 
     def _get_jobs(self) -> dict[str, JobState]:
         if self._is_stale:
@@ -405,31 +445,63 @@ def _log(file: TrackerFile) -> AttemptLog:
     return AttemptLog(file.side / "attempts")
 
 
-def _start(file: TrackerFile, job_id: str, state: JobState, by: tuple[str, int], owned: owner.Owner | None) -> None:
+def _states(file: TrackerFile) -> dict[str, JobState]:
+    return {job_id: file.parsed(job_id, raw) for job_id, raw in file.read().items()}
+
+
+def _note_start(file: TrackerFile, job_id: str, owned: lease.Owner | None) -> Note:
     """Note the attempt first: an executor that is killed in between has begun nothing, but none runs unnoted."""
-    state.start(*by)
-    event = {"job": job_id, "start": by[1], "executor": by[0], "host": owner.this_host(), "owner": owned}
-    _log(file).append([event])
+
+    def note(state: JobState) -> AbstractContextManager[None]:
+        began = {"job": job_id, "start": state.started_at, "executor": state.executor_id}
+        return _log(file).noted([{**began, "host": lease.this_host(), "owner": owned}])
+
+    return note
 
 
-def _note_end(file: TrackerFile, job_id: str, state: JobState, error_message: str | None) -> None:
+def _end_of_run(job_id: str, state: JobState, error_message: str | None) -> dict[str, Any]:
+    """Return the line that tells the end of a run."""
     done = state.status if state.status in (_SUCCEEDED, _FAILED) else _FAILED
-    end = {
-        "job": job_id,
-        "run": state.started_at,
-        "end": state.completed_at or _now_us(),
-        "status": int(done),
-        "error": error_message,
-    }
-    _log(file).append([end])
+    end_us = state.completed_at or _now_us()
+    return {"job": job_id, "run": state.started_at, "end": end_us, "status": int(done), "error": error_message}
 
 
-def _abandoned(file: TrackerFile, entries: Entries) -> list[str]:
+def _abandoned(file: TrackerFile, entries: Entries, *, writing: bool = False) -> list[str]:
     running = [job_id for job_id, raw in entries.items() if entry.status(raw) is _RUNNING]
     owners = _log(file).owners() if running else {}
+    keys = [(job_id, file.parsed(job_id, entries[job_id]).started_at) for job_id in running]
+    known = {key[0]: owners[key] for key in keys if key in owners}
     leases = file.side / "leases"
-    keys = ((job_id, file.parsed(job_id, entries[job_id]).started_at) for job_id in running)
-    return [key[0] for key in keys if key in owners and owner.is_dead(owners[key], leases)]
+    now_s = lease.clock_s(leases, writing=writing) if any(map(_is_elsewhere, known.values())) else 0.0
+    return [job_id for job_id, owner in known.items() if lease.is_dead(owner, leases, now_s)]
+
+
+def _is_elsewhere(owner: lease.Owner) -> bool:
+    return lease.life_of(owner) is lease.Life.UNKNOWN
+
+
+def _told(error: BaseException) -> str:
+    """Return an exception's text, or what can be told of one that has none."""
+    try:
+        return str(error)
+    except Exception as second:  # noqa: BLE001 - its author's
+        return f"{type(error).__name__}, whose text cannot be made ({type(second).__name__})"
+
+
+def _check_text(what: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text for {what}, got {type(value).__name__} {value!r:.80}")
+
+
+def _check_texts(**values: object) -> None:
+    for name, value in values.items():
+        if value is not None or name == "job_id":
+            _check_text(name, value)
+
+
+def _check_lease(lease_s: float) -> None:
+    if isinstance(lease_s, bool) or not isinstance(lease_s, int | float) or not 0 < lease_s < math.inf:
+        raise ValueError(f"expected a lease_s above 0 seconds, got {lease_s!r}")
 
 
 def _described(job_id: str, state: JobState) -> dict[str, Any]:

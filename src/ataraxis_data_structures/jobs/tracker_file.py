@@ -9,30 +9,35 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Self
 
 from ..errors import TrackerError
 from ..system.atomic import replace_file
 from . import entry
-from .adopt import adopt
+from .adopt import Adopted, adopt
 from .index import Index, Signature, signature, write_index
 from .layout import PAGE, Page, contract, count, lay_out, scan, scan_page
 from .state import JobState, ProcessingStatus
 
 _SCHEDULED = b"\n    status: 0\n"
 _CHUNK_PAGES = 16
+_MOST_READS = 100
 
 Entries = dict[str, bytes]
 Change = Callable[[JobState], None]
+Note = Callable[[JobState], AbstractContextManager[None]]
 
 
 class TrackerFile:
-    """One tracker's file; every method expects the caller to hold the lock."""
+    """One tracker's file; every method expects the caller to hold the lock, or to look only.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Who looks writes nothing; without the lock (`is_locked`) every answer is from bytes that were read alike twice.
+    """
+
+    def __init__(self, path: Path, *, is_look: bool = False, is_locked: bool = True) -> None:
+        self.path, self.is_look, self._is_locked = path, is_look, is_locked
         self.side = path.with_name(path.name + ".axds")
         self.index_path = self.side / "index"
         self._last = self.side / "last"
@@ -44,47 +49,51 @@ class TrackerFile:
 
     def count(self) -> Counter[int]:
         """Return how many jobs have each status."""
-        counts = count(self.path.read_bytes()) if self.path.exists() else Counter()
+        data = self._bytes()
+        counts = Counter[int]() if data is None else count(data)
         return Counter(map(entry.status, self.read().values())) if counts is None else counts
 
     def find(self, job_id: str) -> JobState:
         """Return the state of one job; ValueError if there is no such job."""
-        if not self.path.exists():
-            raise _unknown(job_id)
-        with _OpenPages(self, os.O_RDONLY) as pages:
-            page = pages.page_of(job_id)
+        page = None
+        if self._is_there() and self._is_locked:
+            with _OpenPages(self, os.O_RDONLY) as pages:
+                page = pages.page_of(job_id)
         raw = page.entries[job_id].raw if page else self.read().get(job_id)
         if raw is None:
             raise _unknown(job_id)
         return self.parsed(job_id, raw)
 
-    def edit(self, job_id: str, change: Change) -> JobState:
-        """Change the state of one job; ValueError if there is no such job."""
-        if not self.path.exists():
+    def edit(self, job_id: str, change: Change, note: Note) -> JobState:
+        """Change the state of one job; ValueError if there is no such job.
+
+        The file is written within `note(state)`, which is entered once the change is known to be one that the file can
+        hold, and which learns by an exception that nothing was changed.
+        """
+        if not self._is_there():
             raise _unknown(job_id)
         with _OpenPages(self, os.O_RDWR) as pages:
-            page = pages.page_of(job_id)
-            state = self.parsed(job_id, page.entries[job_id].raw) if page else None
-            if page and state:
+            if page := pages.page_of(job_id):
+                state = self.parsed(job_id, page.entries[job_id].raw)
                 change(state)
-                if pages.write(page, job_id, entry.render(job_id, state)):
-                    return state
-        return self._edit_whole(job_id, change, state)
+                raw = entry.render(job_id, state)
+                with note(state):
+                    if not pages.write(page, job_id, raw):
+                        self._edit_whole(job_id, raw)
+                return state
+        return self._edit_unpaged(job_id, change, note)
 
-    def edit_scheduled(self, change: Callable[[str, JobState], None]) -> tuple[str, JobState] | None:
-        """Change the state of the first scheduled job and return it; None if there is none."""
-        if not self.path.exists():
+    def first_scheduled(self) -> str | None:
+        """Return the id of the first scheduled job; None if there is none."""
+        if not self._is_there():
             return None
         with _OpenPages(self, os.O_RDWR) as pages:
             page = pages.first_scheduled()
-        if isinstance(page, Page):
-            job_id = _first_scheduled(page)
-        elif page is None:
+        if page is None:
             return None
-        else:
-            entries = self.read()
-            job_id = next((i for i, raw in entries.items() if entry.status(raw) is ProcessingStatus.SCHEDULED), None)
-        return (job_id, self.edit(job_id, partial(change, job_id))) if job_id else None
+        if isinstance(page, Page):
+            return _first_scheduled(page)
+        return next((i for i, raw in self.read().items() if entry.status(raw) is ProcessingStatus.SCHEDULED), None)
 
     def replace(self, entries: Entries, *, keep: Path | None = None) -> None:
         """Write the whole file anew and remember it as the last good state."""
@@ -101,13 +110,29 @@ class TrackerFile:
         if change(entries):
             self.replace(entries, keep=keep)
 
+    def begin(self, change: Callable[[Entries], bool]) -> None:
+        """Do as `update`; where a file is gone that had jobs, put its last state aside and begin with none."""
+        if not self.path.exists() and (data := self._last_good()) is not None:
+            lost = self.side / "lost"
+            self._last.replace(lost)
+            message = "%s is gone and begins anew; its last good state, of %d jobs, is kept in %s"
+            logging.getLogger(__name__).warning(message, self.path, len(scan(data) or ()), lost)
+        self.update(change)
+
     def reset(self) -> None:
         """Write a file without jobs; one that cannot be read, or holds more than jobs, is kept beside it."""
         try:
             _, keep = self._read()
         except TrackerError:
-            keep = self._edited
+            keep = self._edited if self.path.exists() else None
         self.replace({}, keep=keep)
+
+    def foreign_keys(self) -> list[tuple[int, str]]:
+        """Return line and name of each key that no tracker has."""
+        data = self._bytes()
+        if data is None or scan(data) is not None:
+            return []
+        return list(self._adopted(data).foreign)
 
     def restore(self) -> Path | None:
         """Put the last good state in the place of a file that cannot be read; return where the damaged one went."""
@@ -140,36 +165,62 @@ class TrackerFile:
             descriptor = os.open(self._last, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             size = os.fstat(descriptor).st_size if data.endswith(b"...\n") else 0
-            os.pwrite(descriptor, data.ljust(size - number * PAGE, b"\n"), number * PAGE)
+            _write_at(descriptor, data.ljust(size - number * PAGE, b"\n"), number * PAGE)
         finally:
             os.close(descriptor)
 
     def _read(self) -> tuple[Entries, Path | None]:
         """Also return where to keep the file before it is written anew, if it holds more than entries can."""
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
+        data = self._bytes()
+        if data is None:
             return {}, None
         places = scan(data)
         if places is not None:
             return {job_id: place.raw for job_id, place in places.items()}, None
-        try:
-            entries, loses = adopt(data)
-        except ValueError as error:
-            raise self._damaged(error) from error
-        return entries, self._edited if loses else None
+        adopted = self._adopted(data)
+        return adopted.entries, self._edited if adopted.loses else None
 
-    def _edit_whole(self, job_id: str, change: Change, changed: JobState | None) -> JobState:
-        entries, keep = self._read()
+    def _adopted(self, data: bytes) -> Adopted:
+        try:
+            return adopt(data)
+        except ValueError as error:
+            raise self._damaged(str(error)) from error
+
+    def _bytes(self) -> bytes | None:
+        """Return what the file holds, None for none; TrackerError for one that is gone and had a state."""
+        if not self._is_there():
+            return None
+        data = self.path.read_bytes()
+        for _ in range(0 if self._is_locked else _MOST_READS):
+            again = self.path.read_bytes()
+            if again == data:
+                break
+            data = again
+        return data
+
+    def _is_there(self) -> bool:
+        if self.path.exists():
+            return True
+        if self._last_good() is not None:
+            raise self._damaged("expected the tracker's file, got none: it was removed or renamed")
+        return False
+
+    def _edit_unpaged(self, job_id: str, change: Change, note: Note) -> JobState:
+        entries = self.read()
         if job_id not in entries:
             raise _unknown(job_id)
-        state = changed or self.parsed(job_id, entries[job_id])
-        if changed is None:
-            change(state)
-        entries[job_id] = entry.render(job_id, state)
+        state = self.parsed(job_id, entries[job_id])
+        change(state)
+        raw = entry.render(job_id, state)
+        with note(state):
+            self._edit_whole(job_id, raw)
+        return state
+
+    def _edit_whole(self, job_id: str, raw: bytes) -> None:
+        entries, keep = self._read()
+        entries[job_id] = raw
         self.side.mkdir(exist_ok=True)
         self.replace(entries, keep=keep)
-        return state
 
     def parsed(self, job_id: str, raw: bytes) -> JobState:
         """Return the state in an entry; TrackerError if a value has the wrong type."""
@@ -178,7 +229,7 @@ class TrackerFile:
         except ValueError as error:
             raise TrackerError(f"{self.path}: job {job_id}: {error}") from error
 
-    def _damaged(self, reason: ValueError) -> TrackerError:
+    def _damaged(self, reason: str) -> TrackerError:
         data = self._last_good()
         if data is None:
             return TrackerError(f"{self.path}: {reason}; no earlier state of it is known")
@@ -188,7 +239,7 @@ class TrackerFile:
     def _last_good(self) -> bytes | None:
         try:
             data = self._last.read_bytes().rstrip(b"\n") + b"\n"
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
         return data if scan(data) is not None else None
 
@@ -247,30 +298,47 @@ class _OpenPages:
         if not fits:
             return False
         # A shorter text covers the old one with blank lines first: whoever is killed in between leaves YAML.
-        os.pwrite(self._descriptor, data.ljust(min(self._size, PAGE), b"\n"), page.number * PAGE)
-        if self._size <= PAGE and len(data) < self._size:
-            os.ftruncate(self._descriptor, len(data))
-        self._file.copy_page(page.number, data)
-        if self._index:
-            self._index.sign(signature(os.fstat(self._descriptor)))
+        self._put(data.ljust(min(self._size, PAGE), b"\n"), page.number * PAGE)
+        with suppress(OSError):  # the change is made; what fails here is found and made anew by the next one
+            if self._size <= PAGE and len(data) < self._size:
+                os.ftruncate(self._descriptor, len(data))
+            self._file.copy_page(page.number, data)
+            if self._index:
+                self._index.sign(signature(os.fstat(self._descriptor)))
         return True
+
+    def _put(self, data: bytes, position: int) -> None:
+        """Write all of the bytes, or put back what stood there."""
+        old = os.pread(self._descriptor, len(data), position)
+        try:
+            _write_at(self._descriptor, data, position)
+        except OSError:
+            with suppress(OSError):
+                _write_at(self._descriptor, old, position)
+                os.ftruncate(self._descriptor, self._size)
+            raise
 
     def _page(self, number: int) -> Page | None:
         data = os.pread(self._descriptor, PAGE, number * PAGE)
         return scan_page(number, data, is_last=(number + 1) * PAGE >= self._size)
 
     def _signed_index(self, stat: os.stat_result) -> Index | None:
-        """Return the index; made anew, as the copy is, when anybody else has changed the file."""
+        """Return the index; made anew, as the copy is, when anybody else has changed the file and this is a change."""
         signed = signature(stat)
-        index = Index.open(self._file.index_path, signed)
-        data = b"" if index else os.pread(self._descriptor, self._size, 0)
-        if index or scan(data) is None:
+        index = Index.open(self._file.index_path, signed, writing=not self._file.is_look)
+        if index or self._file.is_look:  # a look without an index reads the whole file
             return index
-        try:
-            self._file.remember(data, signed)
-        except PermissionError:  # a reader without the right to write reads the whole file every time
+        data = os.pread(self._descriptor, self._size, 0)
+        if scan(data) is None:
             return None
+        self._file.remember(data, signed)
         return Index.open(self._file.index_path, signed)
+
+
+def _write_at(descriptor: int, data: bytes, position: int) -> None:
+    while data:
+        written = os.pwrite(descriptor, data, position)
+        data, position = data[written:], position + written
 
 
 def _first_scheduled(page: Page) -> str | None:
