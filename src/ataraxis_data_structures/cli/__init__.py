@@ -36,6 +36,8 @@ _COMMANDS: dict[str, str] = {
     "jobs retry": "schedule failed or abandoned jobs anew",
     "jobs reset": "schedule chosen jobs anew",
     "data contract": "check a data set against a contract, by headers",
+    "data guard check": "say which staged files are data and not for git",
+    "data guard install": "check so before each commit, and patch .gitignore",
     "checksum": "print a folder's checksum, or check it",
     "compare": "tell which files two folders do not share",
     "transfer": "copy a folder, checked",
@@ -46,6 +48,7 @@ _GROUPS = {
     "shm": "shared memory",
     "jobs": "trackers of processing jobs",
     "data": "data sets and product files",
+    "data guard": "data files stay out of git",
 }
 
 _FAILED = 1
@@ -103,8 +106,8 @@ def _run(words: list[str]) -> int:
 
         print(version("ataraxis-data-structures"))
         return 0
-    group = words[0] if words and words[0] in _GROUPS else ""
-    asked = words[bool(group) :]
+    group = next((name for count in (2, 1) if (name := " ".join(words[:count])) in _GROUPS), "")
+    asked = words[len(group.split()) :]
     if asked and asked[0] in ("-h", "--help", "help"):
         print(_overview(group))
         return 0
@@ -128,7 +131,7 @@ def _overview(group: str) -> str:
     known = {name: text for name, text in _COMMANDS.items() if not group or name.startswith(f"{group} ")}
     title = _GROUPS[group] if group else "shared arrays and crash-proof logging for acquisition rigs"
     lines = [f"axds {group}".rstrip() + f": {title}", "", "commands:"]
-    lines += [f"  axds {name:<14} {text}" for name, text in known.items()]
+    lines += [f"  axds {name:<18} {text}" for name, text in known.items()]
     lines += ["", "axds COMMAND --help tells more and shows an example; axds --version prints the version."]
     return "\n".join(lines)
 

@@ -1,0 +1,1 @@
+"""`axds data guard`: keeps data files out of git."""
