@@ -3,6 +3,7 @@
 # The layers; a package imports only from those beneath it.
 #
 #   cli/                                 the commands of `axds`
+#   store/                               a folder of plain files with a history
 #   logs/    jobs/                       what the rig recorded | who is working on it
 #   memory/  files/  config/ series      shared arrays and queues | folders | YAML | interpolation
 #   system/                              processes, locks, whole files, platform
@@ -14,8 +15,9 @@ from importlib import import_module
 
 _PUBLIC = {
     "errors": (
-        "ArchiveError BatchError ConfigError ContractError DigestError DownloadError IntegrityError LaneFullError "
-        "MissingValueError QueueBusyError QueueClosedError SegmentError TornArrayError TornArrayWarning TrackerError"
+        "ArchiveError BatchError ConfigError ConflictError ContractError DamagedError DigestError DownloadError "
+        "IntegrityError LaneFullError MissingValueError QueueBusyError QueueClosedError SegmentError StoreError "
+        "TornArrayError TornArrayWarning TrackerError UntrustedError"
     ),
     "_core.record": "LogPackage",
     "memory.array": "SharedMemoryArray",
@@ -46,6 +48,8 @@ _PUBLIC = {
     "logs.archive.export": "export_archive",
     "logs.archive.reader": "PARALLEL_PROCESSING_THRESHOLD LogArchiveReader LogMessage",
     "logs.archive.verify": "EntryFault",
+    "store.items": "Item Snapshot",
+    "store.store": "Store",
     "series": "interpolate_data",
     "system.atomic": "atomic_write direct_write",
 }

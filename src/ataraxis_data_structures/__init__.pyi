@@ -6,7 +6,9 @@ from .config.yaml_config import YamlConfig as YamlConfig
 from .errors import ArchiveError as ArchiveError
 from .errors import BatchError as BatchError
 from .errors import ConfigError as ConfigError
+from .errors import ConflictError as ConflictError
 from .errors import ContractError as ContractError
+from .errors import DamagedError as DamagedError
 from .errors import DigestError as DigestError
 from .errors import DownloadError as DownloadError
 from .errors import IntegrityError as IntegrityError
@@ -15,9 +17,11 @@ from .errors import MissingValueError as MissingValueError
 from .errors import QueueBusyError as QueueBusyError
 from .errors import QueueClosedError as QueueClosedError
 from .errors import SegmentError as SegmentError
+from .errors import StoreError as StoreError
 from .errors import TornArrayError as TornArrayError
 from .errors import TornArrayWarning as TornArrayWarning
 from .errors import TrackerError as TrackerError
+from .errors import UntrustedError as UntrustedError
 from .files.checksum import DirectoryDifference as DirectoryDifference
 from .files.checksum import calculate_directory_checksum as calculate_directory_checksum
 from .files.checksum import calculate_directory_manifest as calculate_directory_manifest
@@ -62,6 +66,9 @@ from .logs.recovery.recover import recover_log_directory as recover_log_director
 from .memory.array import SharedMemoryArray as SharedMemoryArray
 from .memory.queue import LogQueue as LogQueue
 from .series import interpolate_data as interpolate_data
+from .store.items import Item as Item
+from .store.items import Snapshot as Snapshot
+from .store.store import Store as Store
 from .system.atomic import atomic_write as atomic_write
 from .system.atomic import direct_write as direct_write
 
@@ -70,13 +77,16 @@ __all__ = [
     "Attempt",
     "BatchError",
     "ConfigError",
+    "ConflictError",
     "ContractError",
+    "DamagedError",
     "DataLogger",
     "DigestError",
     "DirectoryDifference",
     "DownloadError",
     "EntryFault",
     "IntegrityError",
+    "Item",
     "JobState",
     "LOG_ARCHIVE_SUFFIX",
     "LOG_DIRECTORY_SUFFIX",
@@ -97,11 +107,15 @@ __all__ = [
     "Recovery",
     "SegmentError",
     "SharedMemoryArray",
+    "Snapshot",
     "SourceStatistics",
+    "Store",
+    "StoreError",
     "TornArrayError",
     "TornArrayWarning",
     "TrackerError",
     "TrackerStatus",
+    "UntrustedError",
     "YAML_EXCLUDE_METADATA",
     "YamlConfig",
     "assemble_log_archives",

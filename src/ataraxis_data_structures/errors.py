@@ -86,3 +86,19 @@ class TornArrayWarning(RuntimeWarning):
 
 class TrackerError(ValueError):
     """A tracker file that is cut or cannot be understood, or a job that another executor took over."""
+
+
+class StoreError(ValueError):
+    """A store that is foreign, newer or not usable here, or a name, value or request that it refuses."""
+
+
+class ConflictError(StoreError, FileExistsError):
+    """A name that is taken, or whose version is not the one that was expected."""
+
+
+class DamagedError(IntegrityError):
+    """A ledger, payload or plain file of a store that is not what was committed; names the item and the file."""
+
+
+class UntrustedError(StoreError, PermissionError):
+    """A pickle that another user wrote: reading it would run that user's code."""

@@ -1,0 +1,48 @@
+"""How values become payloads and come back; a further kind is a module here and a line in KINDS."""
+
+from pathlib import PurePosixPath
+from typing import Any
+
+from ...errors import DamagedError, StoreError
+from .array import ARRAY
+from .arrays import ARRAYS
+from .file import FILE
+from .json import JSON
+from .kind import Kind as Kind
+
+# The first that accepts a value takes it.
+KINDS: tuple[Kind, ...] = (
+    FILE,
+    ARRAY,
+    ARRAYS,
+    JSON,
+)
+
+
+def kind_for(value: Any, format: str | None = None) -> Kind:  # noqa: A002 the word of `add`
+    """Return the kind that a value is written as.
+
+    Raises:
+        TypeError: There is none.
+        StoreError: No kind has this format.
+    """
+    if format is not None and format not in {kind.format for kind in KINDS}:
+        raise StoreError(f"expected a format of {sorted({kind.format for kind in KINDS} - {''})}, got {format!r}")
+    for kind in KINDS:
+        if (kind.is_default if format is None else kind.format == format) and kind.accepts(value):
+            return kind
+    as_what = "" if format is None else f" for the format {format}"
+    raise TypeError(f"expected a value of kind {', '.join(kind.name for kind in KINDS)}{as_what}, got {type(value)!r}")
+
+
+def kind_of(name: object, file: str) -> Kind:
+    """Return the kind that reads a payload.
+
+    Raises:
+        DamagedError: There is none of this name.
+    """
+    named = [kind for kind in KINDS if kind.name == name]
+    if not named:
+        raise DamagedError(f"expected a kind of {', '.join(kind.name for kind in KINDS)}, got {name!r}")
+    extension = PurePosixPath(file).suffix
+    return next((kind for kind in named if f".{kind.format}" == extension), named[0])

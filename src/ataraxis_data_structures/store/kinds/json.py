@@ -1,0 +1,26 @@
+"""JSON values, kept exactly."""
+
+from typing import Any
+
+from ..jsontags import dumps, loads
+from .kind import About, Kind, Payload, PayloadFile
+
+_TYPES = (dict, list, tuple, set, frozenset, str, bytes, int, float, complex, type(None))
+
+
+def _accepts(value: Any) -> bool:
+    from datetime import date  # noqa: PLC0415 for the rare value
+
+    return isinstance(value, (*_TYPES, date))
+
+
+def _write(value: Any, file: PayloadFile) -> About:
+    file.write(dumps(value).encode())
+    return {"type": type(value).__name__}
+
+
+def _read(payload: Payload, _: About) -> Any:
+    return loads(payload.data())
+
+
+JSON = Kind("json", lambda _: ".json", _accepts, _write, _read, _read, format="json")

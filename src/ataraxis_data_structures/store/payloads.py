@@ -1,0 +1,262 @@
+"""Payloads: files that are written once and never changed, with the hash of their bytes.
+
+One exception: the payload of an appended array grows at its end. Its header is rewritten then, so the bytes of an
+earlier version are its own header, which follows from the ledger, and what lies between that and its own end.
+"""
+
+import base64
+import binascii
+import itertools
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from xxhash import xxh3_128, xxh3_128_hexdigest
+
+from .._core.disk import write_back
+from ..errors import DamagedError
+from .fold import Entry, Op, size_of
+from .kinds import kind_of
+from .kinds.array import header_of
+from .names import FOLDER, PAYLOADS, contained
+
+CARRIED_BYTES = 1024
+_PIECE_BYTES = 8 << 20
+_MODE = 0o444
+_numbers = itertools.count()
+
+
+def staged_path(folder: Path) -> str:
+    """Return a path for a new file that no other writer has."""
+    return f"{folder}/{os.getpid()}.{threading.get_native_id()}.{next(_numbers)}"
+
+
+class StagedFile:
+    """A payload while it is written, without a name that means anything; `hash` and `size_bytes` follow its bytes."""
+
+    def __init__(self, folder: Path, *, is_synced: bool) -> None:
+        self._is_synced = is_synced
+        self._hasher = xxh3_128()
+        self._flushed = 0
+        self._small = bytearray()
+        self.size_bytes = 0
+        while True:
+            self.path = staged_path(folder)
+            with suppress(FileExistsError):  # of a dead process that had this one's number
+                self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                break
+
+    def write(self, data: Any) -> int:
+        """Take bytes, or anything that has a contiguous buffer."""
+        view = memoryview(data).cast("B") if len(data) else memoryview(b"")
+        size = len(view)
+        self.size_bytes += size
+        if len(self._small) + size <= 1 << 16:
+            self._small += view
+            return size
+        self._write_small()
+        for at in range(0, size, _PIECE_BYTES):
+            self._write_piece(view[at : at + _PIECE_BYTES])
+        return size
+
+    def _write_small(self) -> None:
+        if self._small:
+            self._hasher.update(self._small)
+            write_all(self._fd, self._small)
+            self._small = bytearray()
+
+    def _write_piece(self, piece: memoryview) -> None:
+        """Write and hash at the same time; with a sync ahead, the disk begins at once."""
+        if len(piece) < _PIECE_BYTES:
+            self._hasher.update(piece)
+            write_all(self._fd, piece)
+            return
+        hashing = threading.Thread(target=self._hasher.update, args=(piece,))
+        hashing.start()
+        try:
+            start = os.lseek(self._fd, 0, os.SEEK_CUR)
+            write_all(self._fd, piece)
+            if self._is_synced:
+                write_back(self._fd, start, len(piece))
+        finally:
+            hashing.join()
+
+    def finish(self, *, is_carried: bool) -> bytes | None:
+        """Complete the file; returns its bytes where the ledger carries them, which saves the sync."""
+        data = bytes(self._small) if is_carried and self.size_bytes <= CARRIED_BYTES else None
+        self._write_small()
+        os.fchmod(self._fd, _MODE)
+        if self._is_synced and data is None:
+            os.fsync(self._fd)
+        self.close()
+        self.hash = self._hasher.hexdigest()
+        return data
+
+    def close(self) -> None:
+        """Close the descriptor; the file stays."""
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+
+    def remove(self) -> None:
+        """Close and remove the file, if it is still where it was staged."""
+        self.close()
+        with suppress(OSError):
+            os.unlink(self.path)  # noqa: PTH108 hot path
+
+
+def write_all(fd: int, data: Any) -> None:
+    """Write all bytes, however many calls that takes."""
+    view = memoryview(data)
+    done = os.write(fd, view)
+    while done < len(view):
+        done += os.write(fd, view[done:])
+
+
+def payload_path(root: Path, file: object) -> Path:
+    """Return where a payload lies.
+
+    Raises:
+        DamagedError: The ledger names a path that leads out of the folder of payloads.
+    """
+    folder = f"{root}/{FOLDER}/{PAYLOADS}"
+    path = f"{folder}/{contained(file, 'file')}"
+    if "/" in str(file):
+        if os.path.realpath(path) != f"{os.path.realpath(folder)}/{file}":
+            raise DamagedError(f"expected a payload in {folder}, got {path}, which leads elsewhere", (path,))
+    elif os.path.islink(path):  # noqa: PTH114 hot path
+        raise DamagedError(f"expected a payload in {folder}, got a symbolic link: {path}", (path,))
+    return Path(path)
+
+
+def carried(op: Op) -> bytes | None:
+    """Return the payload that a line carries, if it is the one that the line's hash belongs to."""
+    data = op.get("data")
+    if not isinstance(data, str):
+        return None
+    try:
+        found = base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return found if xxh3_128_hexdigest(found) == op.get("hash") else None
+
+
+class StoredPayload:
+    """The bytes of a version of an item."""
+
+    def __init__(self, root: Path, uuid: str, name: str, entry: Entry, *, is_trusted: bool, is_grown: bool) -> None:
+        op = entry.op or {}
+        self._entry = entry
+        self._name = name
+        self._op = op
+        self._is_grown = is_grown
+        self.is_stored = "file" in op
+        self.is_trusted = is_trusted
+        self.uuid = uuid
+        self.uri: str | None = op.get("uri") if isinstance(op.get("uri"), str) else None
+        self.hash = str(op.get("hash", ""))
+        self.size_bytes = size_of(op) if self.is_stored else 0
+        self.path = payload_path(root, op["file"]) if self.is_stored else root
+        self.view = root / contained(op["view"], "view") if "view" in op else None
+
+    def data(self) -> memoryview:
+        """Return all bytes, checked against their hash."""
+        try:
+            data = self._read()
+            self._check(data)
+        except (FileNotFoundError, DamagedError) as error:
+            kept = carried(self._op)
+            if kept is not None:
+                return memoryview(bytearray(kept))
+            if isinstance(error, FileNotFoundError):
+                raise self.damaged("no file") from None
+            raise
+        return data
+
+    def check(self) -> None:
+        """Check all bytes."""
+        if self._is_grown:
+            self.data()
+            return
+        try:
+            size, found = hash_file(self.path)
+        except FileNotFoundError:
+            raise self.damaged("no file") from None
+        if (size, found) != (self.size_bytes, self.hash):
+            raise self.damaged(f"{size} bytes with the hash {found}")
+
+    def _read(self) -> memoryview:
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            size = os.fstat(fd).st_size
+            if size < self.size_bytes:  # what lies behind them is no part of the version
+                raise self.damaged(f"{size} bytes")
+            data = memoryview(bytearray(self.size_bytes)) if self.size_bytes < 1 << 16 else _pages(self.size_bytes)
+            done = 0
+            while done < self.size_bytes:
+                got = os.readv(fd, [data[done:]])
+                if not got:
+                    raise self.damaged(f"{done} bytes")
+                done += got
+        finally:
+            os.close(fd)
+        if self._is_grown:
+            head = header_of(self._op["about"])
+            data[: len(head)] = head
+        return data
+
+    def _check(self, data: memoryview) -> None:
+        spans = self._entry.spans
+        for entry, start, stop in spans:
+            piece: Any = data[start:stop]
+            if self._is_grown and not start:
+                head = header_of((entry.op or {})["about"])
+                found = xxh3_128(head)
+                found.update(data[len(head) : stop])
+                got = found.hexdigest()
+            else:
+                got = xxh3_128_hexdigest(piece)
+            if got != (entry.op or {}).get("hash"):
+                raise self.damaged(f"bytes {start} to {stop} with the hash {got}")
+
+    def damaged(self, got: str) -> DamagedError:
+        """Return the error that says what was found in place of the payload."""
+        return DamagedError(
+            f"expected {self.size_bytes} bytes with the hash {self.hash} for {self._name}@{self._entry.version}, "
+            f"got {got}: {self.path}",
+            (str(self.path),),
+        )
+
+
+def _pages(size: int) -> memoryview:
+    """Return uninitialised memory: a bytearray would be filled with zeros first."""
+    import numpy as np  # noqa: PLC0415 it is here already
+
+    return np.empty(size, np.uint8).data
+
+
+def hash_file(path: Path | str) -> tuple[int, str]:
+    """Return size and hash of a file; a link is not followed."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        hasher, size = xxh3_128(), 0
+        for piece in _pieces(fd):
+            hasher.update(piece)
+            size += len(piece)
+    finally:
+        os.close(fd)
+    return size, hasher.hexdigest()
+
+
+def _pieces(fd: int) -> Iterator[memoryview]:
+    data = memoryview(bytearray(min(max(os.fstat(fd).st_size, 1), 1 << 20)))
+    while got := os.readv(fd, [data]):
+        yield data[:got]
+
+
+def read_kind(op: Op) -> Any:
+    """Return the kind of an item by its line."""
+    return kind_of(op.get("kind"), str(op.get("file", "")))

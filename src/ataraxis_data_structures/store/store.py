@@ -1,0 +1,451 @@
+"""The public class of a store."""
+
+import fnmatch
+import threading
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ..errors import ConflictError, StoreError
+from . import queries
+from .batch import Batch
+from .commit import Change, Writer
+from .fold import ENDED, Entry, Fold, Op
+from .history import History
+from .items import Item, Snapshot, item_of, snapshot_of
+from .jsontags import encode
+from .kinds import Kind, kind_for
+from .names import FOLDER, STAGING, checked, contained, default_view, split_version
+from .payloads import StagedFile, StoredPayload, read_kind
+from .settings import create as create_store
+from .settings import read_settings
+from .views import State, Views
+
+_EXTENSION_BYTES = 32
+
+# The class has a method `list`, so its annotations can't say the type.
+Names = list[str]
+Snapshots = list[Snapshot]
+Changes = list[Change]
+Versions = list[int]
+
+
+class Store:
+    """A folder of plain files with a history: every version of every item stays, and no crash loses one.
+
+    Args:
+        path: The folder. Its plain files are today's items; `.axds/` in it holds the history.
+        create: Whether to make the store if there is none.
+        read_only: Whether to refuse all changes; nothing is written and no lock is taken.
+        sync: When `add` and its like return: "power" once the change survives a power cut, "process" once it survives
+            the end of every process.
+
+    Raises:
+        FileNotFoundError: There is no store, and none is to be made.
+        StoreError: The store has another format or a newer version, or its file system has no locks.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        sync: Literal["power", "process"] = "power",
+    ) -> None:
+        if sync not in ("power", "process"):
+            raise ValueError(f"expected sync of 'power' or 'process', got {sync!r}")
+        self.path = Path(path).absolute()
+        self.read_only = read_only
+        self._sync = sync
+        self._at: int | None = None
+        try:
+            self._settings = read_settings(self.path)
+        except FileNotFoundError:
+            if not create or read_only:
+                raise FileNotFoundError(f"expected a store, got a folder without {FOLDER}: {self.path}") from None
+            self._settings = create_store(self.path)
+        self._history = History(self.path)
+        self._views = Views(self.path)
+        self._writer = Writer(
+            self.path, self._history, self._views, self._settings.write_once, is_synced=sync == "power"
+        )
+        self._local = threading.local()
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r}{'' if self._at is None else f', at {self._at}'})"
+
+    @property
+    def uuid(self) -> str:
+        """Return what tells this store from any other."""
+        return self._settings.uuid
+
+    @property
+    def version(self) -> int:
+        """Return the number of the last transaction, or of the one that this is a view of."""
+        return self._history.fold().seq if self._at is None else self._at
+
+    # What changes the store
+
+    def add(
+        self,
+        name: str,
+        value: Any,
+        *,
+        note: str = "",
+        inputs: Iterable[str] = (),
+        meta: Mapping[str, Any] | None = None,
+        overwrite: bool = True,
+        if_version: int | None = None,
+        format: str | None = None,  # noqa: A002 the contract's word
+        view: str | None = None,
+    ) -> int:
+        """Store a value under a name; a name that exists gets a new version, and its old ones stay.
+
+        Args:
+            name: Segments of letters, digits and `_ . -`, joined by `/`.
+            value: An array, a NumPy scalar, a dictionary of arrays, a JSON value, or a Path to a file that is copied.
+            note: What a person should know of it.
+            inputs: Names of the items that it was made from; each is kept with its present version.
+            meta: Further JSON values, found by `search`.
+            overwrite: Whether the name may exist.
+            if_version: The version that the name must have; 0 if it must not exist.
+            format: How the value is written ("npy", "npz", "json"); by default its type decides.
+            view: The plain file, below the folder of the store; by default the name and the format's extension.
+
+        Returns:
+            The version, by which `name@version` is found later; 0 inside of a batch, whose end makes the version.
+
+        Raises:
+            ConflictError: The name exists, or has another version, or its plain file is not the store's.
+            StoreError: The name is none, or differs from another by case only.
+            TypeError: The value can't be stored; its old version stays.
+            OSError: The disk is full or failed; its old version stays.
+        """
+        self._check_writable()
+        name = checked(name)
+        op = self._described({"op": "put", "name": name}, note, meta)
+        change = Change(op, inputs=self._input_names(inputs), overwrite=overwrite, if_version=if_version)
+        self._write_payload(change, value, kind_for(value, format), view)
+        return self._commit([change])
+
+    def reference(
+        self,
+        name: str,
+        uri: str,
+        *,
+        sha256: str | None = None,
+        note: str = "",
+        inputs: Iterable[str] = (),
+        meta: Mapping[str, Any] | None = None,
+        overwrite: bool = True,
+        if_version: int | None = None,
+    ) -> int:
+        """Record where data lies that the store does not keep; returns the version."""
+        self._check_writable()
+        if not isinstance(uri, str):
+            raise TypeError(f"expected a URI as text, got {type(uri).__name__}")
+        op = self._described({"op": "put", "name": checked(name), "kind": "reference", "uri": uri}, note, meta)
+        if sha256 is not None:
+            op["sha256"] = sha256
+        inputs = self._input_names(inputs)
+        return self._commit([Change(op, inputs=inputs, overwrite=overwrite, if_version=if_version)])
+
+    def extend(self, name: str, rows: Any) -> int:
+        """Append rows to an array without writing its others again, and make it if there is none.
+
+        Args:
+            name: The array.
+            rows: (n, ...) of its dtype and of its other dimensions.
+
+        Returns:
+            The version.
+        """
+        self._check_writable()
+        name = checked(name)
+        rows = np.asarray(rows)
+        if self._history.fold().entry(name) is None:
+            return self.add(name, np.ascontiguousarray(rows), overwrite=False)
+        return self._commit([Change({"op": "extend", "name": name}, rows=rows)])
+
+    def delete(self, names: str | Iterable[str], *, warn_dependents: bool = True) -> int:
+        """End items, all or none; their versions stay readable as `name@version`.
+
+        Args:
+            names: One name or several.
+            warn_dependents: Whether to warn of items that were made from them.
+        """
+        self._check_writable()
+        wanted = list(dict.fromkeys(checked(name) for name in ([names] if isinstance(names, str) else names)))
+        fold = self._history.fold()
+        for name in wanted:
+            if fold.entry(name) is None:
+                raise self._unknown(name, fold)
+        if warn_dependents:
+            for name in wanted:
+                users = [user for user in self.dependents(name) if user not in wanted]
+                if users:
+                    text = (
+                        f"Deleting '{name}' which is used by: {', '.join(users)}. Those items may have broken lineage."
+                    )
+                    warnings.warn(text, stacklevel=2)
+        return self._commit([Change({"op": ENDED, "name": name}) for name in wanted])
+
+    def note(self, name: str, note: str | None = None, *, meta: Mapping[str, Any] | None = None) -> int:
+        """Replace the note or the meta of an item; its version stays."""
+        self._check_writable()
+        name = checked(name)
+        op: Op = {"op": "note", "name": name}
+        if note is not None:
+            op["note"] = _text(note, "note")
+        if meta is not None:
+            op["meta"] = encode(dict(meta), "meta")
+        return self._commit([Change(op)])
+
+    @contextmanager
+    def batch(self) -> Iterator[Batch]:
+        """Make all changes of a block, by this thread, one transaction: all or none; on an exception none."""
+        self._check_writable()
+        if getattr(self._local, "batch", None) is not None:
+            raise StoreError("expected no batch inside of a batch")
+        batch = Batch(self)
+        self._local.batch = batch
+        try:
+            yield batch
+        except BaseException:
+            batch.discard()
+            raise
+        finally:
+            self._local.batch = None
+        if batch.changes:
+            batch.version = self._commit(list(batch.changes.values()))
+
+    def snapshot(self, name: str, *, note: str = "", tags: Iterable[str] = ()) -> int:
+        """Name the present state; returns the number of its last transaction."""
+        self._check_writable()
+        name = checked(name)
+        op: Op = {"op": "snapshot", "name": name, **({"note": _text(note, "note")} if note else {})}
+        if tags := [_text(tag, "tag") for tag in tags]:
+            op["tags"] = tags
+
+        def extra(fold: Fold) -> list[Change]:
+            if fold.snapshot(name):
+                raise ConflictError(f"expected a new name for a snapshot, got {name}")
+            op["at"] = fold.seq
+            return [Change(op)]
+
+        self._writer.commit([], extra)
+        return int(op["at"])
+
+    def delete_snapshot(self, name: str) -> None:
+        """End the name of a state; the state itself stays."""
+        self._check_writable()
+
+        def extra(fold: Fold) -> list[Change]:
+            if not fold.snapshot(name):
+                raise KeyError(f"expected a snapshot of {sorted(fold.snapshots)}, got {name!r}")
+            return [Change({"op": "unsnapshot", "name": name})]
+
+        self._writer.commit([], extra)
+
+    def restore(self, at: str | int) -> int:
+        """Make the items what they were at a snapshot or transaction, in a new transaction; returns its number."""
+        self._check_writable()
+        line = self._line(at)
+        return self._writer.commit([], lambda fold: queries.changes_back_to(fold, line, self.path))
+
+    # What reads the store
+
+    def get(self, name: str, *, trust: bool = False) -> Any:
+        """Return a value, all of whose bytes are checked.
+
+        Args:
+            name: The item, or `name@version`.
+            trust: Whether to read a pickle that somebody else wrote, which runs code of its writer.
+
+        Raises:
+            KeyError: There is no such item.
+            DamagedError: Its bytes are not what was stored.
+            UntrustedError: It is a pickle that another user wrote.
+        """
+        payload, kind, about = self._payload(name, is_trusted=trust)
+        return kind.read(payload, about) if kind else payload.uri
+
+    def open(self, name: str, *, trust: bool = False) -> Any:
+        """Return a value mapped or read on demand, unchecked: an array is a read-only map of its payload."""
+        payload, kind, about = self._payload(name, is_trusted=trust)
+        return kind.open(payload, about) if kind else payload.uri
+
+    def info(self, name: str) -> Item:
+        """Return what is known of an item, or of `name@version`."""
+        base, entry, _ = self._find(name)
+        return item_of(base, entry, self.path)
+
+    def list(self, pattern: str = "*", kind: str | None = None) -> Names:
+        """Return the names of items, sorted; `*` in a pattern matches `/` too."""
+        fold, at = self._history.fold(), self._at
+        return sorted(
+            name
+            for name, entry in fold.items(at)
+            if fnmatch.fnmatchcase(name, pattern) and (kind is None or (entry.op or {}).get("kind") == kind)
+        )
+
+    def versions(self, name: str) -> Versions:
+        """Return the versions of a name, oldest first, also of one that was deleted."""
+        fold = self._history.fold()
+        name = checked(name)
+        found = queries.versions(fold, name, self._at)
+        if not found:
+            raise self._unknown(name, fold)
+        return found
+
+    def lineage(self, name: str) -> Names:
+        """Return what an item was made from, and that from, nearest first, each as `name@version` if it was known."""
+        _, entry, fold = self._find(name)
+        return queries.lineage(fold, entry, self._at)
+
+    def dependents(self, name: str) -> Names:
+        """Return the names of items that name this one among their inputs, sorted."""
+        return queries.dependents(self._history.fold(), split_version(name)[0], self._at)
+
+    def snapshots(self) -> Snapshots:
+        """Return the snapshots, oldest first."""
+        fold = self._history.fold()
+        found = [(name, fold.snapshot(name, self._at)) for name in list(fold.snapshots)]
+        rows = sorted((row[0], name, row) for name, row in found if row)
+        return [snapshot_of(name, row[1], row[2]) for _, name, row in rows]
+
+    def at(self, at: str | int) -> "Store":
+        """Return a read-only store as it was at a snapshot or at the number of a transaction."""
+        past = object.__new__(Store)
+        past.__dict__.update(self.__dict__)
+        past._at = self._line(at)
+        past.read_only = True
+        return past
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            base, version = split_version(name)  # type: ignore[arg-type]
+        except (TypeError, StoreError):
+            return False
+        fold = self._history.fold()
+        found = fold.entry(base, self._at) if version is None else fold.version(base, version, self._at)
+        return found is not None
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._history.fold().items(self._at))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.list())
+
+    # How
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise StoreError(f"expected a store that is open for writing, got {self!r}, which is read only")
+
+    def _described(self, op: Op, note: str, meta: Mapping[str, Any] | None) -> Op:
+        if note:
+            op["note"] = _text(note, "note")
+        if meta is not None:
+            op["meta"] = encode(dict(meta), "meta")
+        return op
+
+    def _input_names(self, inputs: Iterable[str]) -> tuple[str, ...]:
+        if isinstance(inputs, str):
+            raise TypeError(f"expected inputs as a list of names, got the text {inputs!r}")
+        names = tuple(inputs)
+        for name in names:
+            split_version(name)
+        return names
+
+    def _write_payload(self, change: Change, value: Any, kind: Kind, view: str | None) -> None:
+        """Write a value aside; no lock is held."""
+        extension = kind.extension(value)
+        change.extension = extension if len(extension.encode()) <= _EXTENSION_BYTES else ""
+        plain = default_view(change.name, change.extension) if view is None else view
+        try:
+            change.op["view"] = contained(plain, "view")
+        except RuntimeError as error:
+            raise StoreError(str(error)) from None
+        staging = self.path / FOLDER / STAGING
+        try:
+            file = StagedFile(staging, is_synced=self._sync == "power")
+        except FileNotFoundError:
+            staging.mkdir(parents=True)
+            file = StagedFile(staging, is_synced=self._sync == "power")
+        change.staged = file
+        try:
+            about = kind.write(value, file)
+            change.carried = file.finish(is_carried=kind.is_carried)
+            if kind.seal is not None:
+                about = kind.seal(about, file.hash, self.uuid)
+            if change.carried is None:
+                change.twin = self._writer.twin(file.size_bytes, file.hash)
+        except BaseException:
+            file.remove()
+            raise
+        change.op["kind"], change.op["about"] = kind.name, about
+
+    def _commit(self, changes: Changes) -> int:
+        batch = getattr(self._local, "batch", None)
+        if batch is None:
+            return self._writer.commit(changes)
+        for change in changes:
+            batch.take(change)
+        return 0
+
+    def _line(self, at: str | int) -> int:
+        fold = self._history.fold()
+        if isinstance(at, str):
+            found = fold.snapshot(at, self._at)
+            if found is None:
+                raise KeyError(f"expected a snapshot of {sorted(fold.snapshots)}, got {at!r}")
+            return snapshot_of(at, *found[1:]).at
+        last = fold.seq if self._at is None else self._at
+        if not 0 <= at <= last:
+            raise StoreError(f"expected a transaction of 0 to {last}, got {at}")
+        return int(at)
+
+    def _find(self, name: str) -> tuple[str, Entry, Fold]:
+        base, version = split_version(name)
+        fold = self._history.fold()
+        found = fold.entry(base, self._at) if version is None else fold.version(base, version, self._at)
+        if found is None:
+            raise self._unknown(name, fold)
+        return base, found, fold
+
+    def _payload(self, name: str, *, is_trusted: bool) -> tuple[StoredPayload, Kind | None, Op]:
+        base, entry, fold = self._find(name)
+        op = entry.op or {}
+        payload = StoredPayload(
+            self.path, self.uuid, base, entry, is_trusted=is_trusted, is_grown=op.get("file") in fold.grown
+        )
+        if op.get("kind") == "reference":
+            return payload, None, {}
+        about = op.get("about")
+        if not payload.is_stored or not isinstance(about, dict):
+            raise payload.damaged("no record of a payload")
+        if op.get("file") in fold.dropped:
+            raise payload.damaged("a version that gc removed")
+        now = fold.entry(base)
+        if now is None or now.version != entry.version or self._views.state(now, fold) is not State.OURS:
+            payload.view = None
+        return payload, read_kind(op), about
+
+    def _unknown(self, name: str, fold: Fold) -> KeyError:
+        near = get_close_matches(name, [known for known, _ in fold.items(self._at)], n=3)
+        return KeyError(
+            f"expected the name of an item, got {name!r}" + (f"; near it: {', '.join(near)}" if near else "")
+        )
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a {what} as text, got {type(value).__name__}")
+    return value
