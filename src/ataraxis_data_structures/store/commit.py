@@ -92,13 +92,19 @@ class Writer:
     @contextmanager
     def locked(self) -> Iterator[Fold]:
         """Hold the lock of the store and give the fold that a writer begins with."""
+        with self.lock():
+            fold = self._history.begin()
+            self._complete_last(fold)
+            yield fold
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lock of the store."""
         with self._lock:
             fd = os.open(self._root / FOLDER / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
                 _wait_for(fd)
-                fold = self._history.begin()
-                self._complete_last(fold)
-                yield fold
+                yield
             finally:
                 unlock_file(fd)
                 os.close(fd)

@@ -12,7 +12,7 @@ from xxhash import xxh3_128, xxh3_128_hexdigest
 from ..errors import DamagedError, StoreError
 from ..system.disk import sync_data
 from .fold import Entry, Op, size_of
-from .kinds.array import as_array, bytes_of, form_of, header_of
+from .kinds.array import bytes_of, form_of, header_of
 from .kinds.kind import PayloadFile
 from .payloads import write_all
 
@@ -28,16 +28,16 @@ def rows_of(op: Op, rows: Any) -> tuple[Any, dict[str, Any]]:
     if op.get("kind") != "array" or not str(op.get("file", "")).endswith(".npy"):
         raise StoreError(f"expected an array stored as .npy to extend, got {op.get('kind')!r}: {op.get('file')!r}")
     form = form_of(op["about"], size_of(op))
-    array = as_array(np.asarray(rows))
+    array = np.asarray(rows)
     if not form.shape:
         raise StoreError("expected an array with rows to extend, got one of no dimension")
-    if array.dtype != form.dtype or array.shape[1:] != form.shape[1:] or not array.shape:
+    if not np.can_cast(array.dtype, form.dtype, "safe") or array.shape[1:] != form.shape[1:] or not array.shape:
         raise StoreError(
             f"expected rows of shape (n, {', '.join(map(str, form.shape[1:]))}) and dtype {form.dtype}, "
             f"got {array.shape} and {array.dtype}"
         )
     about = {**op["about"], "shape": [form.shape[0] + array.shape[0], *form.shape[1:]]}
-    return bytes_of(np.ascontiguousarray(array)), about
+    return bytes_of(np.ascontiguousarray(array, form.dtype)), about
 
 
 def can_grow(op: Op) -> bool:
@@ -67,6 +67,12 @@ def append_rows(fd: int, committed_bytes: int, data: Any, *, is_synced: bool) ->
     write_all(fd, data)
     if is_synced:
         sync_data(fd)
+
+
+def cut(path: Path, size_bytes: int) -> None:
+    """Remove what lies behind the committed bytes."""
+    with writable(path) as fd:
+        os.ftruncate(fd, size_bytes)
 
 
 def settle_header(path: Path, op: Op) -> None:

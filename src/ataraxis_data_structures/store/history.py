@@ -59,7 +59,7 @@ class History:
             data = self._bytes(0)
         known = len(self._line)
         records, end, bad = scan(data[known:], seq=self._fold.seq, start=self._line_start + known)
-        if bad and self._is_damage(bad):
+        if bad and self.is_damage(bad):
             raise damaged(bad, self._path)
         self._take(records, data[: end - self._line_start], end)
         self.torn = bad
@@ -78,7 +78,7 @@ class History:
             file.seek(start)
             return file.readall()
 
-    def _is_damage(self, bad: Bad) -> bool:
+    def is_damage(self, bad: Bad) -> bool:
         """Tell whether bytes that are no line were a committed one: the mirror is written after the commit."""
         if not bad.is_tail:
             return True

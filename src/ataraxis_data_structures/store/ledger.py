@@ -53,7 +53,7 @@ class Bad:
     seq: int
     start: int
     stop: int
-    is_tail: bool  # no good line follows
+    is_tail: bool  # there is no good line in them, not even one of another number
 
 
 def scan(data: bytes, *, seq: int = 0, start: int = 0) -> tuple[list[Record], int, Bad | None]:
@@ -69,8 +69,7 @@ def scan(data: bytes, *, seq: int = 0, start: int = 0) -> tuple[list[Record], in
     for line in data.splitlines(keepends=True) if b"\r" not in data else _lines(data):
         record = record_of(line) if line.endswith(b"\n") else None
         if record is None or record["seq"] != seq + 1:
-            rest = data[at + len(line) :]
-            is_tail = not any(record_of(other) for other in _lines(rest))
+            is_tail = not any(record_of(other) for other in _lines(data[at:]))
             return records, start + at, Bad(seq + 1, start + at, start + len(data), is_tail)
         records.append(record)
         at += len(line)

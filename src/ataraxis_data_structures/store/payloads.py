@@ -8,16 +8,18 @@ import base64
 import binascii
 import itertools
 import os
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from xxhash import xxh3_128, xxh3_128_hexdigest
 
 from .._core.disk import write_back
 from ..errors import DamagedError
+from ..system.process import is_alive, own_identity
 from .fold import Entry, Op, size_of
 from .kinds import kind_of
 from .kinds.array import header_of
@@ -27,11 +29,18 @@ CARRIED_BYTES = 1024
 _PIECE_BYTES = 8 << 20
 _MODE = 0o444
 _numbers = itertools.count()
+_Plain = Callable[[], Path | None]
 
 
 def staged_path(folder: Path) -> str:
-    """Return a path for a new file that no other writer has."""
-    return f"{folder}/{os.getpid()}.{threading.get_native_id()}.{next(_numbers)}"
+    """Return a path for a new file that no other writer has; it says which process makes it."""
+    return f"{folder}/{own_identity():x}.{threading.get_native_id()}.{next(_numbers)}"
+
+
+def is_staged_by_living(name: str) -> bool:
+    """Tell whether a staged file may still be wanted: its process runs on this machine."""
+    identity = re.match(r"([0-9a-f]{1,16})\.", name)
+    return identity is not None and is_alive(int(identity[1], 16))
 
 
 class StagedFile:
@@ -145,51 +154,85 @@ def carried(op: Op) -> bytes | None:
 
 
 class StoredPayload:
-    """The bytes of a version of an item."""
+    """The bytes of a version of an item.
 
-    def __init__(self, root: Path, uuid: str, name: str, entry: Entry, *, is_trusted: bool, is_grown: bool) -> None:
+    Where the payload is missing, as in a clone by git, a plain file with the same bytes is taken.
+    """
+
+    def __init__(
+        self, root: Path, uuid: str, name: str, entry: Entry, *, is_trusted: bool, is_grown: bool, plain: _Plain
+    ) -> None:
         op = entry.op or {}
         self._entry = entry
         self._name = name
         self._op = op
         self._is_grown = is_grown
-        self.is_stored = "file" in op
+        self._plain = plain
         self.is_trusted = is_trusted
         self.uuid = uuid
         self.uri: str | None = op.get("uri") if isinstance(op.get("uri"), str) else None
         self.hash = str(op.get("hash", ""))
+        self.is_stored = "file" in op
         self.size_bytes = size_of(op) if self.is_stored else 0
-        self.path = payload_path(root, op["file"]) if self.is_stored else root
-        self.view = root / contained(op["view"], "view") if "view" in op else None
+        self._payload = payload_path(root, op["file"]) if self.is_stored else root
+
+    @property
+    def path(self) -> Path:
+        """Return the file that holds the bytes."""
+        if not self._payload.exists():
+            return self._plain() or self._payload
+        return self._payload
+
+    @property
+    def view(self) -> Path | None:
+        """Return the plain file; None if it is another version's, or was changed."""
+        return self._plain()
 
     def data(self) -> memoryview:
         """Return all bytes, checked against their hash."""
         try:
-            data = self._read()
+            data = self._read(self._payload)
             self._check(data)
         except (FileNotFoundError, DamagedError) as error:
             kept = carried(self._op)
             if kept is not None:
                 return memoryview(bytearray(kept))
             if isinstance(error, FileNotFoundError):
-                raise self.damaged("no file") from None
+                return self._plain_data()
             raise
         return data
 
     def check(self) -> None:
         """Check all bytes."""
-        if self._is_grown:
-            self.data()
-            return
         try:
-            size, found = hash_file(self.path)
+            self.check_file()
         except FileNotFoundError:
-            raise self.damaged("no file") from None
+            self._check_plain()
+
+    def check_file(self) -> None:
+        """Check the bytes of the payload itself, whatever the line or the plain file could replace."""
+        if self._is_grown or self._op.get("kind") == "array":  # what lies behind the bytes is no part of them
+            self._check(self._read(self._payload))
+        else:
+            self._compare(*hash_file(self._payload))
+
+    def _check_plain(self) -> None:
+        self._compare(*hash_file(self._plain() or self._lost()))
+
+    def _compare(self, size: int, found: str) -> None:
         if (size, found) != (self.size_bytes, self.hash):
             raise self.damaged(f"{size} bytes with the hash {found}")
 
-    def _read(self) -> memoryview:
-        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    def _plain_data(self) -> memoryview:
+        data = self._read(self._plain() or self._lost())
+        self._check(data)
+        return data
+
+    def _lost(self) -> NoReturn:
+        raise self.damaged("no file")
+
+    def _read(self, path: Path) -> memoryview:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             size = os.fstat(fd).st_size
             if size < self.size_bytes:  # what lies behind them is no part of the version
@@ -209,25 +252,23 @@ class StoredPayload:
         return data
 
     def _check(self, data: memoryview) -> None:
-        spans = self._entry.spans
-        for entry, start, stop in spans:
-            piece: Any = data[start:stop]
+        for entry, start, stop in self._entry.spans:
+            hasher = xxh3_128(b"")
+            op = entry.op or {}
             if self._is_grown and not start:
-                head = header_of((entry.op or {})["about"])
-                found = xxh3_128(head)
-                found.update(data[len(head) : stop])
-                got = found.hexdigest()
-            else:
-                got = xxh3_128_hexdigest(piece)
-            if got != (entry.op or {}).get("hash"):
-                raise self.damaged(f"bytes {start} to {stop} with the hash {got}")
+                head = header_of(op["about"])
+                hasher.update(head)
+                start = len(head)  # noqa: PLW2901 the header has grown with the array
+            hasher.update(data[start:stop])
+            if hasher.hexdigest() != op.get("hash"):
+                raise self.damaged(f"bytes {start} to {stop} with the hash {hasher.hexdigest()}")
 
     def damaged(self, got: str) -> DamagedError:
         """Return the error that says what was found in place of the payload."""
         return DamagedError(
             f"expected {self.size_bytes} bytes with the hash {self.hash} for {self._name}@{self._entry.version}, "
-            f"got {got}: {self.path}",
-            (str(self.path),),
+            f"got {got}: {self._payload}",
+            (str(self._payload),),
         )
 
 

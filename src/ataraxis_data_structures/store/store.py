@@ -11,19 +11,22 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import ConflictError, StoreError
+from ..errors import ConflictError, DamagedError, StoreError
 from . import queries
 from .batch import Batch
 from .commit import Change, Writer
 from .fold import ENDED, Entry, Fold, Op
+from .gc import Freed, collect
 from .history import History
 from .items import Item, Snapshot, item_of, snapshot_of
 from .jsontags import encode
 from .kinds import Kind, kind_for
 from .names import FOLDER, STAGING, checked, contained, default_view, split_version
 from .payloads import StagedFile, StoredPayload, read_kind
+from .repair import Report, repair
 from .settings import create as create_store
 from .settings import read_settings
+from .verify import Fault, verify
 from .views import State, Views
 
 _EXTENSION_BYTES = 32
@@ -33,6 +36,7 @@ Names = list[str]
 Snapshots = list[Snapshot]
 Changes = list[Change]
 Versions = list[int]
+Faults = list[Fault]
 
 
 class Store:
@@ -259,7 +263,36 @@ class Store:
         line = self._line(at)
         return self._writer.commit([], lambda fold: queries.changes_back_to(fold, line, self.path))
 
+    def repair(self, *, from_mirror: bool = False) -> Report:
+        """Bring back what is damaged: lines from the mirror, payloads from their lines, plain files from payloads.
+
+        Args:
+            from_mirror: Whether the mirror counts where it has more lines than an undamaged ledger.
+        """
+        self._check_writable()
+        return repair(self.path, self.uuid, self._writer, self._history, from_mirror=from_mirror)
+
+    def gc(self, *, grace_s: float = 3600, history: Literal["keep", "snapshots"] = "keep") -> Freed:
+        """Remove files that killed writers left, and with `history="snapshots"` old versions that no snapshot has.
+
+        Args:
+            grace_s: How old a file must be.
+            history: "keep" keeps every version; "snapshots" those of today and of snapshots, and ends all others.
+        """
+        self._check_writable()
+        if history not in ("keep", "snapshots"):
+            raise ValueError(f"expected history of 'keep' or 'snapshots', got {history!r}")
+        return collect(self.path, self._writer, grace_s=grace_s, history=history)
+
     # What reads the store
+
+    def verify(self, *, deep: bool = True) -> Faults:
+        """Return what is not as it was committed, in all versions; a store that is whole gives an empty list.
+
+        Args:
+            deep: Whether all bytes are read and their hashes compared; else sizes only.
+        """
+        return verify(self.path, self.uuid, is_deep=deep)
 
     def get(self, name: str, *, trust: bool = False) -> Any:
         """Return a value, all of whose bytes are checked.
@@ -273,13 +306,11 @@ class Store:
             DamagedError: Its bytes are not what was stored.
             UntrustedError: It is a pickle that another user wrote.
         """
-        payload, kind, about = self._payload(name, is_trusted=trust)
-        return kind.read(payload, about) if kind else payload.uri
+        return self._read(name, "read", is_trusted=trust)
 
     def open(self, name: str, *, trust: bool = False) -> Any:
         """Return a value mapped or read on demand, unchecked: an array is a read-only map of its payload."""
-        payload, kind, about = self._payload(name, is_trusted=trust)
-        return kind.open(payload, about) if kind else payload.uri
+        return self._read(name, "open", is_trusted=trust)
 
     def info(self, name: str) -> Item:
         """Return what is known of an item, or of `name@version`."""
@@ -420,11 +451,29 @@ class Store:
             raise self._unknown(name, fold)
         return base, found, fold
 
-    def _payload(self, name: str, *, is_trusted: bool) -> tuple[StoredPayload, Kind | None, Op]:
-        base, entry, fold = self._find(name)
+    def _read(self, name: str, how: Literal["read", "open"], *, is_trusted: bool) -> Any:
+        while True:
+            base, entry, fold = self._find(name)
+            payload, kind, about = self._payload(base, entry, fold, is_trusted=is_trusted)
+            try:
+                return getattr(kind, how)(payload, about) if kind else payload.uri
+            except (DamagedError, FileNotFoundError):
+                # A version that was replaced meanwhile may be gone: the newer one counts.
+                if self._find(name)[1] is entry:
+                    raise
+
+    def _payload(
+        self, base: str, entry: Entry, fold: Fold, *, is_trusted: bool
+    ) -> tuple[StoredPayload, Kind | None, Op]:
         op = entry.op or {}
+
+        def plain() -> Path | None:
+            now = fold.entry(base)
+            is_todays = now is not None and now.version == entry.version
+            return self._views.path(entry) if is_todays and self._views.state(entry, fold) is State.OURS else None
+
         payload = StoredPayload(
-            self.path, self.uuid, base, entry, is_trusted=is_trusted, is_grown=op.get("file") in fold.grown
+            self.path, self.uuid, base, entry, is_trusted=is_trusted, is_grown=op.get("file") in fold.grown, plain=plain
         )
         if op.get("kind") == "reference":
             return payload, None, {}
@@ -433,9 +482,6 @@ class Store:
             raise payload.damaged("no record of a payload")
         if op.get("file") in fold.dropped:
             raise payload.damaged("a version that gc removed")
-        now = fold.entry(base)
-        if now is None or now.version != entry.version or self._views.state(now, fold) is not State.OURS:
-            payload.view = None
         return payload, read_kind(op), about
 
     def _unknown(self, name: str, fold: Fold) -> KeyError:

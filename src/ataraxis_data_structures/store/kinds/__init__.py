@@ -5,7 +5,7 @@ from typing import Any
 
 from ...errors import DamagedError, StoreError
 from .array import ARRAY
-from .arrays import ARRAYS
+from .arrays import ARRAYS, SCALARS
 from .file import FILE
 from .json import JSON
 from .kind import Kind as Kind
@@ -15,6 +15,7 @@ KINDS: tuple[Kind, ...] = (
     FILE,
     ARRAY,
     ARRAYS,
+    SCALARS,
     JSON,
 )
 

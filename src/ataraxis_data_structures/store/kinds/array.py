@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from ...errors import DamagedError
 from . import npy
 from .kind import About, Kind, Payload, PayloadFile
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 @dataclass(frozen=True)
@@ -134,4 +137,16 @@ def _open(payload: Payload, about: About) -> Any:
     return _read(payload, about) if about.get("scalar") is True else mapped(payload, about)
 
 
-ARRAY = Kind("array", lambda _: ".npy", _accepts, _write, _read, _open, format="npy")
+def _about(path: Path) -> About:
+    try:
+        with path.open("rb") as file:
+            read = _HEADERS[np.lib.format.read_magic(file)]
+            shape, is_fortran, dtype = read(file)
+            offset = file.tell()
+    except (ValueError, OSError, KeyError) as error:
+        raise DamagedError(f"expected an array in {path}: {error}", (str(path),)) from None
+    order = "F" if is_fortran else "C"
+    return {"dtype": npy.descr_of(dtype), "offset": offset, "order": order, "shape": [*shape]}
+
+
+ARRAY = Kind("array", lambda _: ".npy", _accepts, _write, _read, _open, format="npy", about=_about)

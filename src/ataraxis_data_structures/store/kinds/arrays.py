@@ -3,6 +3,8 @@
 import io
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,8 +59,12 @@ def _accepts(value: Any) -> bool:
         and bool(value)
         and all(type(key) is str for key in value)
         and all(isinstance(part, np.ndarray | np.generic) for part in value.values())
-        and any(isinstance(part, np.ndarray) for part in value.values())
     )
+
+
+def _accepts_unasked(value: Any) -> bool:
+    """Leave a dictionary of nothing but scalars to JSON."""
+    return _accepts(value) and any(isinstance(part, np.ndarray) for part in value.values())
 
 
 def _write(value: Any, file: PayloadFile) -> About:
@@ -99,4 +105,15 @@ def _open(payload: Payload, _: About) -> Mapping[str, Any]:
     return ArrayFile(payload)
 
 
-ARRAYS = Kind("arrays", lambda _: ".npz", _accepts, _write, _read, _open, format="npz")
+def _about(path: Path) -> About:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {
+                name: {"dtype": npy.descr_of(archive[name].dtype), "shape": [*archive[name].shape]} for name in archive
+            }
+    except _BROKEN as error:
+        raise DamagedError(f"expected arrays in {path}: {error}", (str(path),)) from None
+
+
+ARRAYS = Kind("arrays", lambda _: ".npz", _accepts_unasked, _write, _read, _open, format="npz", about=_about)
+SCALARS = replace(ARRAYS, accepts=_accepts, is_default=False)

@@ -34,7 +34,7 @@ def _read(payload: Payload, about: About) -> Path:
 
 
 def _open(payload: Payload, _: About) -> Path:
-    return payload.view if payload.view is not None and payload.view.exists() else payload.path
+    return payload.view or payload.path
 
 
-FILE = Kind("file", _extension, _accepts, _write, _read, _open, is_carried=False)
+FILE = Kind("file", _extension, _accepts, _write, _read, _open, is_carried=False, about=lambda _: {})

@@ -1,7 +1,9 @@
 """JSON values, kept exactly."""
 
+from pathlib import Path
 from typing import Any
 
+from ...errors import DamagedError
 from ..jsontags import dumps, loads
 from .kind import About, Kind, Payload, PayloadFile
 
@@ -20,7 +22,18 @@ def _write(value: Any, file: PayloadFile) -> About:
 
 
 def _read(payload: Payload, _: About) -> Any:
-    return loads(payload.data())
+    return _loaded(payload.data(), payload.path)
 
 
-JSON = Kind("json", lambda _: ".json", _accepts, _write, _read, _read, format="json")
+def _loaded(data: bytes | memoryview, path: Path) -> Any:
+    try:
+        return loads(data)
+    except ValueError as error:
+        raise DamagedError(f"expected JSON in {path}: {error}", (str(path),)) from None
+
+
+def _about(path: Path) -> About:
+    return {"type": type(_loaded(path.read_bytes(), path)).__name__}
+
+
+JSON = Kind("json", lambda _: ".json", _accepts, _write, _read, _read, format="json", about=_about)

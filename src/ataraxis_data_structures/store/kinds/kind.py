@@ -18,13 +18,19 @@ class PayloadFile(Protocol):
 class Payload(Protocol):
     """A payload while it is read."""
 
-    path: Path  # the file that holds the bytes; it may hold more than this version has
-    view: Path | None  # the plain file
     size_bytes: int
     hash: str
     uuid: str  # of the store
     is_trusted: bool  # the caller takes a pickle from anybody
     uri: str | None
+
+    @property
+    def path(self) -> Path:
+        """Return the file that holds the bytes; it may hold more than this version has."""
+
+    @property
+    def view(self) -> Path | None:
+        """Return the plain file; None if it is another version's, or was changed."""
 
     def data(self) -> memoryview:
         """Return all bytes, checked against their hash, in memory of the caller's own.
@@ -54,4 +60,5 @@ class Kind:
     format: str = ""  # what `add(format=)` calls it; for reading, the extension with its dot decides
     is_default: bool = True  # taken for a value that it accepts without `format=`
     is_carried: bool = True  # small payloads are kept in the ledger too
+    about: Callable[[Path], About] | None = None  # of a file that no line describes: for `repair` and `adopt`
     seal: Callable[[About, str, str], About] | None = None  # about, payload hash, store uuid: the final about
