@@ -36,6 +36,7 @@ _COMMANDS: dict[str, str] = {
     "jobs retry": "schedule failed or abandoned jobs anew",
     "jobs reset": "schedule chosen jobs anew",
     "data contract": "check a data set against a contract, by headers",
+    "data product": "write a Ptychodus product file, or read one",
     "data guard check": "say which staged files are data and not for git",
     "data guard install": "check so before each commit, and patch .gitignore",
     "checksum": "print a folder's checksum, or check it",

@@ -48,7 +48,7 @@ def convert(
         return arrays
     path = Path(destination)
     if path.suffix.lower() == ".npz":
-        _write_npz(path, arrays)
+        write_npz(path, arrays)
     else:
         with new_hdf5(path) as file:
             write_hdf5(file, arrays)
@@ -71,7 +71,8 @@ def _mended(source: Source, contract: Contract) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an uncompressed npz archive, whole or not at all."""
     with atomic_write(path, binary=True) as file:
         np.savez(file, allow_pickle=False, **arrays)
 

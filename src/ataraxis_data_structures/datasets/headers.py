@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 _MAGIC = b"\x93NUMPY"
 _HEADER_BYTES = 1 << 16  # more than any honest header; a literal of unlimited size could exhaust the memory
 _BLOCK_BYTES = 4 << 20
+_MOST_LINKS = 8
 _FAULTS = (ValueError, TypeError, KeyError, SyntaxError, EOFError, RecursionError, MemoryError, zipfile.BadZipFile)
 
 
@@ -306,15 +307,27 @@ class Hdf5Source:
             return Entry(fault="an empty dataspace")
         return Entry(found.shape, _hdf5_dtype(found.dtype))
 
-    def _walk(self, path: str) -> tuple[Any, str]:
-        """Return the object at a path, and why there is none."""
+    def _walk(self, path: str, depth: int = 0) -> tuple[Any, str]:
+        """Return the object at a path and why there is none, following soft links but never into another file."""
+        h5py = import_h5py()
         held = self._file
+        walked = ""
         for part in filter(None, path.split("/")):
-            if not hasattr(held, "keys") or part not in held:
+            if not hasattr(held, "keys") or part not in held.keys():  # noqa: SIM118 `in held` follows a link
                 return None, ""
-            if isinstance(held.get(part, getlink=True), import_h5py().ExternalLink):
+            link = held.get(part, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
                 return None, "a link to another file"
-            held = held[part]
+            if isinstance(link, h5py.SoftLink):
+                if depth == _MOST_LINKS:
+                    return None, "too many links"
+                target = link.path if link.path.startswith("/") else f"{walked}/{link.path}"
+                held, fault = self._walk(target, depth + 1)
+                if held is None:
+                    return None, fault or "a link that leads nowhere"
+            else:
+                held = held[part]
+            walked += f"/{part}"
         return held, ""
 
     def blocks(self, name: str) -> Iterator[NDArray[Any]]:
