@@ -97,12 +97,12 @@ static int race(uint64_t count) {
     pthread_t producer;
     begin();
     total = count;
-    axds_reader_init(&self.reader, lane);
+    axds_reader_init(&self.reader, lane, lane->capacity, lane->claim, lane->salt);
     pthread_create(&producer, NULL, produce, NULL);
     while (self.messages < total)
         if (!consume(&self, 1000)) axds_wait_for_records(hub, readers, 1, axds_load(hub->lanes_changed), 0, 50000000);
     pthread_join(producer, NULL);
-    CHECK(axds_lane_empty(lane));
+    CHECK(axds_lane_empty(lane, lane->capacity));
     printf("%llu messages\n", (unsigned long long)self.messages);
     return 0;
 }
@@ -121,7 +121,7 @@ static int die_producing(void) {
             consumer drain = {0};
             unsigned char payload[LONGEST];
             axds_writer_init(&writer, hub, lane);
-            axds_reader_init(&drain.reader, lane);
+            axds_reader_init(&drain.reader, lane, lane->capacity, lane->claim, lane->salt);
             for (uint64_t i = 0; i < 200; i++) {
                 uint32_t length = message(i, payload);
                 steps_left = 0;
@@ -140,7 +140,7 @@ static int die_producing(void) {
         code = WEXITSTATUS(status);
         CHECK(code == 99 || code == 0);
         died += code == 99;
-        axds_reader_init(&self.reader, lane);
+        axds_reader_init(&self.reader, lane, lane->capacity, lane->claim, lane->salt);
         self.messages = lane->taken;
         axds_reader_span(&self.reader, CAPACITY);
         if (self.reader.span_bytes) {
@@ -148,7 +148,7 @@ static int die_producing(void) {
             self.seq = first->seq;
             while (consume(&self, 700)) {}
         }
-        CHECK(axds_lane_empty(lane));
+        CHECK(axds_lane_empty(lane, lane->capacity));
         CHECK(self.messages == *acknowledged || self.messages == *acknowledged + 1);
         CHECK(self.reader.damaged_bytes == 0);
     }
@@ -166,7 +166,7 @@ static int die_retiring(void) {
         pid_t child = fork();
         if (!child) {
             steps_left = k;
-            axds_add_to_totals(hub, lane);
+            axds_add_to_totals(hub, lane, lane->claim);
             step();
             axds_forget(hub, 1);
             _exit(0);
@@ -174,7 +174,7 @@ static int die_retiring(void) {
         waitpid(child, &status, 0);
         code = WEXITSTATUS(status);
         died += code == 99;
-        axds_add_to_totals(hub, lane);
+        axds_add_to_totals(hub, lane, lane->claim);
         axds_forget(hub, 1);
         CHECK(hub->totals[hub->retired & 1].put == 5);
         CHECK(hub->lanes[0] == 0);

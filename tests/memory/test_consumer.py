@@ -1,3 +1,4 @@
+import itertools
 import json
 import multiprocessing
 import os
@@ -308,15 +309,59 @@ def test_harmed_bytes_in_a_lane_are_skipped_to_the_next_whole_record(queue):
         assert drain.lanes()[0].damaged_bytes == 192
 
 
-def test_a_lane_whose_positions_were_written_over_can_be_retired(queue):
+WILD = [0, 7, 95, 96, 4096, 1 << 60, (1 << 64) - 1]
+
+
+@pytest.mark.parametrize("value", WILD)
+@pytest.mark.parametrize("at", [0, 8, 16, 24, 128, 256, 264, 272, 384, 392, 512, 640])
+def test_words_of_a_lane_that_were_written_over_lose_nothing_and_end_nothing(queue, at, value):
+    """The producer dies, puts more, or puts more once the consumer has looked: each message comes once."""
+    for more, looks_before, looks_between in itertools.product((0, 3), (False, True), (False, True)):
+        child, go_on = _start_putting(queue, more)
+        with LogDrain.attach(queue.name) as drain:
+            lane = drain.lanes()[-1]
+            got = drain_once(drain) if looks_before else []
+            _write_over(lane.name, at, value)
+            if looks_between:
+                got += drain_once(drain)
+            go_on.set()
+            child.join()
+            got += drain_once(drain)
+            if not drain.retire_finished():
+                got += drain_once(drain)
+                assert drain.retire_finished() == 1
+            assert [row[1] for row in got] == [0, 1, 2, *range(more)]
+
+
+def _start_putting(queue, more):
+    """Start a child that puts three messages at once and the others when it is told to."""
+    ready, go_on = FORK.Event(), FORK.Event()
+    child = FORK.Process(target=_put_twice, args=(queue, more, ready, go_on))
+    child.start()
+    assert ready.wait(20)
+    return child, go_on
+
+
+def _put_twice(queue, more, ready, go_on):
+    put_numbered(queue, 3)
+    ready.set()
+    assert go_on.wait(20)
+    put_numbered(queue, more)
+
+
+def _write_over(name, at, value):
+    block = Segment.attach(name, in_use=False)
+    block.payload[at : at + 8] = value.to_bytes(8, "little")
+
+
+def test_a_dead_producers_lane_with_a_damaged_tail_is_drained_and_retired(queue):
     in_child(put_numbered, queue, 3)
     (name,) = find_lanes(queue.name)
-    block = Segment.attach(name)
-    block.payload[128:136] = (1 << 60).to_bytes(8, "little")
+    _write_over(name, 128, 1 << 60)
     with LogDrain.attach(queue.name) as drain:
         (lane,) = drain.lanes()
         assert lane.damaged
-        assert len(lane.span(1000)) == 0
+        assert len(drain_once(drain)) == 3
         assert drain.retire_finished() == 1
 
 

@@ -274,6 +274,7 @@ typedef struct {
     unsigned char *ring;
     uint64_t capacity;
     uint64_t head;            /* where the last span starts; what is before it is done with */
+    uint64_t sure;            /* the same without what was skipped up to a tail behind which no record was found */
     uint64_t span_bytes, span_messages;
     uint64_t next_seq;        /* UINT64_MAX until a record told it */
     uint64_t damaged_bytes;
@@ -281,26 +282,27 @@ typedef struct {
     int at_tail;              /* the span holds all that was put by then */
 } axds_reader;
 
-static void axds_reader_init(axds_reader *reader, axds_lane *lane) {
+/* What never changes is not read from the lane: any program that maps it may have written over it. */
+static void axds_reader_init(axds_reader *reader, axds_lane *lane, uint64_t capacity, uint32_t claim, uint32_t salt) {
     memset(reader, 0, sizeof *reader);
     reader->lane = lane;
     reader->ring = axds_lane_ring(lane);
-    reader->capacity = lane->capacity;
-    reader->head = axds_load(lane->head);
+    reader->capacity = capacity;
+    reader->head = reader->sure = axds_load(lane->head);
     reader->next_seq = UINT64_MAX;
-    reader->claim = lane->claim;
-    reader->salt = lane->salt;
+    reader->claim = claim;
+    reader->salt = salt;
 }
 
 static void axds_release_to(axds_reader *reader, uint64_t head) {
     axds_lane *lane = reader->lane;
-    reader->head = head;
+    reader->head = reader->sure = head;
     reader->span_bytes = reader->span_messages = 0;
     axds_store(lane->head, head);
     AXDS_STEP("head");
     if (!axds_load(lane->waiting)) return;
     uint64_t queued = axds_load(lane->tail) - head, wanted = axds_peek(lane->wanted);
-    uint64_t enough = wanted > reader->capacity / 4 ? wanted : reader->capacity / 4;
+    uint64_t enough = wanted > reader->capacity / 4 && wanted <= reader->capacity ? wanted : reader->capacity / 4;
     if (queued && reader->capacity - queued < enough) return; /* woken for each record it would crawl */
     if (!__atomic_exchange_n(&lane->waiting, 0, __ATOMIC_SEQ_CST)) return;
     __atomic_fetch_add(&lane->space_seq, 1, __ATOMIC_SEQ_CST);
@@ -341,20 +343,56 @@ static uint64_t axds_resync(axds_reader *reader, uint64_t position, uint64_t tai
     return position;
 }
 
+/* Where the records end that their checks prove, each with the number that it must have. */
+static uint64_t axds_proven_tail(const axds_reader *reader) {
+    uint64_t position = reader->head, end = reader->head + reader->capacity, seq = reader->next_seq;
+    axds_record header;
+    while (position < end) {
+        uint64_t skip = axds_ring_end(reader, position), index = position & (reader->capacity - 1);
+        uint64_t left = reader->capacity - index, limit = left < end - position ? left : end - position;
+        if (skip && skip <= end - position) {
+            position += skip;
+            continue;
+        }
+        if (!axds_record_valid(reader->ring + index, limit, reader->salt, &header) || header.claim != reader->claim) break;
+        if (seq != UINT64_MAX && header.seq != seq) break;
+        seq = header.seq + 1;
+        position += axds_record_span(header.length);
+    }
+    return position;
+}
+
+/* Up to where the consumer may read. A tail that no producer stored is a wild write, which the producer's next put
+ * mends; until then the records are told by their checks. */
+static uint64_t axds_readable_tail(axds_reader *reader) {
+    uint64_t tail = axds_load(reader->lane->tail);
+    if (reader->sure != reader->head && tail != reader->head && tail - reader->sure <= reader->capacity) {
+        reader->damaged_bytes -= reader->head - reader->sure; /* the head may have followed a wild tail: once more */
+        reader->head = reader->sure;
+    }
+    return tail - reader->head <= reader->capacity ? tail : axds_proven_tail(reader);
+}
+
+/* Once the producer is dead nobody mends its tail: takes what the checks prove instead; 1 if there was something. */
+static int axds_mend_tail(axds_reader *reader) {
+    uint64_t tail = axds_proven_tail(reader);
+    axds_store(reader->lane->tail, tail);
+    return tail != reader->head;
+}
+
+/* Whether nothing is left that the consumer could take. */
+static inline int axds_reader_done(axds_reader *reader) { return axds_readable_tail(reader) == reader->head; }
+
 /* Finds the next whole records that lie side by side: at most `max_bytes` of them, but at least one if there is one.
  *
  * They start at reader->head and are reader->span_bytes long; nothing is released.
  */
 static void axds_reader_span(axds_reader *reader, uint64_t max_bytes) {
-    uint64_t tail = axds_load(reader->lane->tail), position = reader->head, seq = reader->next_seq;
-    if (tail - position > axds_peek(reader->lane->high_water) && tail - position <= reader->capacity)
-        axds_note(reader->lane->high_water, tail - position);
+    uint64_t tail = axds_readable_tail(reader), position = reader->head, seq = reader->next_seq;
+    if (axds_peek(reader->lane->head) != position) axds_store(reader->lane->head, position); /* a wild write */
+    if (tail - position > axds_peek(reader->lane->high_water)) axds_note(reader->lane->high_water, tail - position);
     reader->span_bytes = reader->span_messages = 0;
     reader->at_tail = 0;
-    if (tail - position > reader->capacity) { /* a tail that no producer stored: nothing behind it can be trusted */
-        reader->damaged_bytes = UINT64_MAX;
-        return;
-    }
     while (position != tail) {
         uint64_t skip = axds_ring_end(reader, position);
         if (skip) {
@@ -370,9 +408,15 @@ static void axds_reader_span(axds_reader *reader, uint64_t max_bytes) {
         if (!axds_plausible(reader, header, left < tail - position ? left : tail - position)
             || (seq != UINT64_MAX && header->seq != seq)) {
             if (reader->span_bytes) return;
+            uint64_t sure = reader->sure, proven = axds_proven_tail(reader);
+            if (proven - position > tail - position) { /* the tail cuts a whole record: it is a wild one */
+                tail = proven;
+                continue;
+            }
             position = axds_resync(reader, position, tail);
             seq = UINT64_MAX;
             axds_release_to(reader, position);
+            if (position == tail) reader->sure = sure;
             continue;
         }
         uint64_t span = axds_record_span(header->length);
@@ -402,15 +446,19 @@ static int axds_release(axds_reader *reader, uint64_t size) {
     return 1;
 }
 
-static inline int axds_lane_empty(const axds_lane *lane) { return axds_load(lane->head) == axds_load(lane->tail); }
+/* For those who only look: the positions agree or, where one of them was written over, the counts do. */
+static inline int axds_lane_empty(const axds_lane *lane, uint64_t capacity) {
+    uint64_t queued = axds_load(lane->tail) - axds_load(lane->head);
+    return queued <= capacity ? queued == 0 : axds_load(lane->put) == axds_load(lane->taken);
+}
 
 /* Sleeps until a producer published, a lane came, or the state changed; at most a slice. */
-static void axds_wait_for_records(axds_hub *hub, axds_reader *const *readers, uint64_t count, uint32_t lanes_seen,
+static void axds_wait_for_records(axds_hub *hub, axds_reader **readers, uint64_t count, uint32_t lanes_seen,
                                   uint32_t state_seen, uint64_t slice_ns) {
     uint32_t seen = axds_load(hub->event_seq);
     axds_store(hub->event_waiting, 1u);
     int stay = axds_load(hub->lanes_changed) == lanes_seen && axds_load(hub->state) == state_seen;
-    for (uint64_t i = 0; stay && i < count; i++) stay = axds_load(readers[i]->lane->tail) == readers[i]->head;
+    for (uint64_t i = 0; stay && i < count; i++) stay = axds_reader_done(readers[i]);
     if (stay) {
         axds_store(hub->caught_up_ns, axds_now_ns());
         axds_futex_wait(&hub->event_seq, seen, slice_ns);
@@ -449,9 +497,9 @@ static void axds_forget(axds_hub *hub, uint32_t claim) {
 
 /* Adds a lane to the totals, once even if the consumer dies on the way: the other total is filled, then one word
  * switches to it and names the claim. */
-static void axds_add_to_totals(axds_hub *hub, const axds_lane *lane) {
+static void axds_add_to_totals(axds_hub *hub, const axds_lane *lane, uint32_t claim) {
     uint64_t word = axds_load(hub->retired);
-    if (word >> 1 == lane->claim) return;
+    if (word >> 1 == claim) return;
     axds_total *total = &hub->totals[~word & 1];
     const axds_total *before = &hub->totals[word & 1];
     total->put = before->put + lane->put;
@@ -466,7 +514,7 @@ static void axds_add_to_totals(axds_hub *hub, const axds_lane *lane) {
         total->tally.gapped[i] = before->tally.gapped[i] + lane->tally.gapped[i];
     }
     AXDS_STEP("totals");
-    axds_store(hub->retired, (uint64_t)lane->claim << 1 | (~word & 1));
+    axds_store(hub->retired, (uint64_t)claim << 1 | (~word & 1));
 }
 
 /* Takes a seat that is free, or that `dead` left; returns who sits there afterwards. */

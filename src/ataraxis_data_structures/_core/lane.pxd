@@ -108,18 +108,21 @@ cdef extern from "lane.h" nogil:
                            uint64_t length, uint64_t stride, uint64_t count)
     void axds_wait_for_space(axds_writer *writer, uint64_t need, uint64_t slice_ns)
 
-    void axds_reader_init(axds_reader *reader, axds_lane *lane)
+    void axds_reader_init(axds_reader *reader, axds_lane *lane, uint64_t capacity, uint32_t claim, uint32_t salt)
+    uint64_t axds_readable_tail(axds_reader *reader)
+    bint axds_reader_done(axds_reader *reader)
+    bint axds_mend_tail(axds_reader *reader)
     void axds_reader_span(axds_reader *reader, uint64_t max_bytes)
     bint axds_release(axds_reader *reader, uint64_t size)
-    bint axds_lane_empty(const axds_lane *lane)
-    void axds_wait_for_records(axds_hub *hub, axds_reader *const *readers, uint64_t count, uint32_t lanes_seen,
+    bint axds_lane_empty(const axds_lane *lane, uint64_t capacity)
+    void axds_wait_for_records(axds_hub *hub, axds_reader **readers, uint64_t count, uint32_t lanes_seen,
                                uint32_t state_seen, uint64_t slice_ns)
     void axds_hub_wake(axds_hub *hub)
     int axds_change_state(axds_hub *hub, uint32_t before, uint32_t after)
     uint32_t axds_next_claim(axds_hub *hub)
     bint axds_register(axds_hub *hub, uint32_t claim)
     void axds_forget(axds_hub *hub, uint32_t claim)
-    void axds_add_to_totals(axds_hub *hub, const axds_lane *lane)
+    void axds_add_to_totals(axds_hub *hub, const axds_lane *lane, uint32_t claim)
     uint64_t axds_take_seat(uint64_t *seat, uint64_t dead, uint64_t mine)
 
 

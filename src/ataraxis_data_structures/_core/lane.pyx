@@ -172,7 +172,7 @@ cdef class Hub:
 
     def add_to_totals(self, Reader lane not None) -> None:
         """Add a lane to the totals of retired ones; again for the same claim changes nothing."""
-        axds_add_to_totals(self.hub, lane.reader.lane)
+        axds_add_to_totals(self.hub, lane.reader.lane, lane.reader.claim)
 
     def totals(self) -> bytes:
         """Return the totals of retired lanes: put, bytes, drops, blocked_ns, taken, then the tables of a tally."""
@@ -217,19 +217,15 @@ cdef class Hub:
 
 @cython.auto_pickle(False)
 cdef class Reader:
-    """The consuming end of a lane, over the lane's memory."""
+    """The consuming end of a lane, over the lane's memory, which any program that maps it may write over."""
 
-    def __init__(self, unsigned char[::1] memory not None):
-        cdef uint64_t size = memory.shape[0], capacity
-        cdef axds_lane *lane = <axds_lane *>&memory[0] if size else NULL
-        if size < AXDS_LANE_HEAD + 4096 or lane.format != AXDS_LANE_FORMAT:
-            raise ValueError(f"expected a lane of format {AXDS_LANE_FORMAT}, got other memory of {size} bytes")
-        capacity = lane.capacity
-        if capacity & (capacity - 1) or capacity != size - AXDS_LANE_HEAD:
-            raise ValueError(f"expected a ring of {size - AXDS_LANE_HEAD} bytes, got one that says {capacity}")
+    def __init__(self, unsigned char[::1] memory not None, uint32_t claim, uint32_t salt):
+        cdef uint64_t capacity = <uint64_t>memory.shape[0] - AXDS_LANE_HEAD
+        if <uint64_t>memory.shape[0] < AXDS_LANE_HEAD + 4096 or capacity & (capacity - 1):
+            raise ValueError(f"expected {AXDS_LANE_HEAD} bytes and a power of two from 4096 on, got {memory.shape[0]}")
         self.memory = memory
         self.ring = memoryview(memory)[AXDS_LANE_HEAD:].toreadonly()
-        axds_reader_init(&self.reader, lane)
+        axds_reader_init(&self.reader, <axds_lane *>&memory[0], capacity, claim, salt)
 
     @property
     def claim(self) -> int:
@@ -251,11 +247,6 @@ cdef class Reader:
         return self.reader.at_tail
 
     @property
-    def owner(self) -> int:
-        """Identity of the process that fills the lane."""
-        return self.reader.lane.owner
-
-    @property
     def lane_bytes(self) -> int:
         """The size of the ring."""
         return self.reader.capacity
@@ -263,16 +254,41 @@ cdef class Reader:
     @property
     def empty(self) -> bool:
         """Whether everything that was put is released."""
-        return axds_lane_empty(self.reader.lane)
+        return axds_lane_empty(self.reader.lane, self.reader.capacity)
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing is left that the consumer, which this object is, could take."""
+        return axds_reader_done(&self.reader)
+
+    def mend_tail(self) -> bool:
+        """Make what a dead producer's records prove readable, whatever its tail says; True if there is something."""
+        return axds_mend_tail(&self.reader)
+
+    @property
+    def head(self) -> int:
+        """The position up to which the consumer, which this object is, released the lane."""
+        return self.reader.head
+
+    @property
+    def tail(self) -> int:
+        """The position up to which there is something to take."""
+        return axds_readable_tail(&self.reader)
 
     @property
     def queued_bytes(self) -> int:
-        """Bytes that were put and not yet released."""
-        return axds_load64(self.reader.lane.tail) - axds_load64(self.reader.lane.head)
+        """Bytes that were put and not yet released; 0 while a position is damaged."""
+        cdef uint64_t queued = axds_load64(self.reader.lane.tail) - axds_load64(self.reader.lane.head)
+        return queued if queued <= self.reader.capacity else 0
+
+    @property
+    def damaged(self) -> bool:
+        """Whether a position is one that neither the producer nor the consumer stored."""
+        return axds_load64(self.reader.lane.tail) - axds_load64(self.reader.lane.head) > self.reader.capacity
 
     @property
     def damaged_bytes(self) -> int:
-        """Bytes that were skipped because no record of ours was there: some program wrote over them."""
+        """Bytes that were skipped because no record of this queue was there: some program wrote over them."""
         return self.reader.damaged_bytes
 
     @property
@@ -297,7 +313,7 @@ cdef class Reader:
         """Become the reader of this lane if the seat is free or left by the dead; return who sits there afterwards."""
         seated = axds_take_seat(&self.reader.lane.reader, dead, mine)
         if seated == mine:
-            axds_reader_init(&self.reader, self.reader.lane)
+            axds_reader_init(&self.reader, self.reader.lane, self.reader.capacity, self.reader.claim, self.reader.salt)
         return seated
 
     def leave_seat(self, uint64_t mine) -> None:

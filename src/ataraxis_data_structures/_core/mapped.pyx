@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, autotestdict=False
-"""A file mapped for reading; mmap.mmap keeps a descriptor for each map, and a process has few of them."""
+"""A file mapped without a descriptor; mmap.mmap keeps one for each map, and a process has few of them."""
 
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
@@ -11,33 +11,34 @@ cdef extern from "<sys/mman.h>" nogil:
     void* mmap(void* start, size_t size, int protection, int flags, int fd, long long offset)
     int munmap(void* start, size_t size)
     int madvise(void* start, size_t size, int advice)
-    int PROT_READ, MAP_SHARED, MADV_DONTNEED
+    int PROT_READ, PROT_WRITE, MAP_SHARED, MADV_DONTNEED
     void* MAP_FAILED
 
 
 @cython.final
 @cython.auto_pickle(False)
 cdef class MappedFile:
-    """The bytes of a file as a read-only buffer; unmapped when the last view of it is gone."""
+    """The bytes of a file as a buffer, read-only unless asked otherwise; unmapped when its last view is gone."""
 
     cdef void* _start
     cdef Py_ssize_t _size
+    cdef bint _writable
 
-    def __cinit__(self, int fd, Py_ssize_t size):
+    def __cinit__(self, int fd, Py_ssize_t size, *, bint writable=False):
         if size < 1:
             raise ValueError(f"expected at least one byte to map, got {size}")
-        start = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0)
+        start = mmap(NULL, size, PROT_READ | (PROT_WRITE if writable else 0), MAP_SHARED, fd, 0)
         if start == MAP_FAILED:
             error = errno
             raise OSError(error, os.strerror(error))
-        self._start, self._size = start, size
+        self._start, self._size, self._writable = start, size, writable
 
     def __dealloc__(self):
         if self._start:
             munmap(self._start, self._size)
 
     def __getbuffer__(self, Py_buffer* view, int flags):
-        PyBuffer_FillInfo(view, self, self._start, self._size, 1, flags)
+        PyBuffer_FillInfo(view, self, self._start, self._size, not self._writable, flags)
 
     def forget(self) -> None:
         """Take the pages out of this process's memory; they stay in the page cache."""

@@ -70,6 +70,7 @@ class SharedMemoryArray(lock.LockedArray):
         if not prototype.nbytes:
             raise ValueError(f"expected a prototype of at least one byte, got the shape {prototype.shape}")
         described = _describe(prototype)
+        sweep_once()
 
         def prepare(segment: Segment) -> None:
             np.copyto(_view(segment, prototype.shape, prototype.dtype), prototype)

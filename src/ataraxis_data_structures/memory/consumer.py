@@ -146,7 +146,7 @@ class LogDrain:
     @property
     def idle(self) -> bool:
         """Whether every lane is empty."""
-        return all(lane.empty for lane in self.lanes())
+        return all(lane.drained for lane in self.lanes())
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until there are records, the state or the lanes change, or at most `timeout_s`; may return early."""
@@ -161,7 +161,7 @@ class LogDrain:
 
     def retire_finished(self) -> int:
         """Retire the lanes whose owner ended and that are empty; return how many."""
-        finished = [lane for lane in self.lanes() if not lane.owner_alive() and (lane.empty or lane.damaged)]
+        finished = [lane for lane in self.lanes() if lane.drained and not lane.owner_alive() and not lane.mend_tail()]
         for lane in finished:
             lane.retire()
             self._salvaged.pop(lane.claim, None)

@@ -5,9 +5,9 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from .._core import frame
-from .._core.lane import Hub, Reader
+from .._core.lane import FORMAT, Hub, Reader
 from ..errors import QueueBusyError, SegmentError
-from ..system.process import Watch, is_alive, own_identity, pid_of
+from ..system.process import identity, is_alive, own_identity, pid_of
 from . import segment
 from .segment import Kind, Segment
 
@@ -28,22 +28,25 @@ class Lane(Reader):
     """
 
     def __init__(self, name: str, *, hub: Hub | None = None) -> None:
-        self._segment = Segment.attach(name, kind=Kind.LANE)
+        # Not in use by this mapping: a lane is in use as long as its producer lives, or the queue is in use.
+        self._segment = Segment.attach(name, kind=Kind.LANE, in_use=False)
+        facts = _facts(self._segment.description)
+        if facts.get("format") != FORMAT:
+            raise SegmentError(f"expected a lane of format {FORMAT} in {name!r}, got {facts.get('format')}")
         try:
-            super().__init__(self._segment.payload)
-        except ValueError as error:
+            super().__init__(self._segment.payload, facts["claim"], facts["salt"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise SegmentError(f"expected a lane in {name!r}: {error}") from error
         self.name = name
         self.credit_bytes = 0
         self._hub = hub
-        self._watch: Watch | None = None
         self.seated = False
+        self._is_dead = False
 
     @property
     def description(self) -> dict[str, Any]:
         """What recovery needs to know: queue_id, salt, claim, directory, boot_id, format."""
-        found: dict[str, Any] = json.loads(self._segment.description)
-        return found
+        return _facts(self._segment.description)
 
     def sit_down(self) -> None:
         """Become the one consumer of this lane; QueueBusyError while another process that lives is."""
@@ -61,16 +64,15 @@ class Lane(Reader):
             self.leave_seat(own_identity())
         self.seated = False
 
+    @property
+    def owner(self) -> int:
+        """Identity of the process that fills the lane."""
+        return identity(self._segment.head.creator_pid, self._segment.head.creator_start)
+
     def owner_alive(self) -> bool:
         """Tell whether the process that fills this lane still runs."""
-        if self._watch is None:
-            self._watch = Watch(self.owner)
-        return self._watch.alive()
-
-    @property
-    def damaged(self) -> bool:
-        """Whether nothing in the ring can be found any more, since another program wrote over its positions."""
-        return self.queued_bytes > self.lane_bytes
+        self._is_dead = self._is_dead or not segment.creator_alive(self.name, self._segment.head)
+        return not self._is_dead
 
     def release_through(self, seq: int) -> int:
         """Release the records up to `seq` of this claim, which are on the disk already; return how many."""
@@ -102,11 +104,11 @@ class Lane(Reader):
     def retire(self) -> None:
         """Add what was counted here to the queue's totals and remove the segment.
 
-        ValueError unless the lane is empty and its owner dead, or nothing in it can be read any more.
+        ValueError unless the lane's owner is dead and nothing is left to take.
         """
         if self.owner_alive():
             raise ValueError(f"expected a lane whose owner ended, got {self.name!r} of process {self.owner:x}")
-        if not self.empty and not self.damaged:
+        if not self.drained:
             raise ValueError(f"expected an empty lane, got {self.name!r} with {self.queued_bytes} bytes")
         self.discard()
 
@@ -125,8 +127,6 @@ class Lane(Reader):
     def close(self) -> None:
         """Leave the lane as it is; spans that are still held stay valid."""
         self.stand_up()
-        if self._watch is not None:
-            self._watch.close()
 
 
 class Lanes:
@@ -188,6 +188,14 @@ def holds_messages(name: str) -> bool:
     except SegmentError:
         return True
     return lane is not None and not lane.empty
+
+
+def _facts(description: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(description)
+    except ValueError:  # another program's, or damaged: it describes nothing
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _attach(name: str, hub: Hub | None) -> Lane | None:

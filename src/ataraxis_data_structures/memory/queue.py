@@ -8,7 +8,6 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
 from typing import Any, Literal, Self
@@ -22,7 +21,7 @@ from .._core.lane import FORMAT, HUB_BYTES, LANE_HEAD_BYTES, SLOTS, Hub
 from .._core.producer import Producer, Writer
 from .._core.record import LogPackage
 from ..errors import LaneFullError, QueueClosedError
-from ..system import locks, platform, process
+from ..system import platform, process
 from ..system.process import is_alive, own_identity
 from .consumer import LogDrain, open_hub
 from .lane import Lane, Lanes, find_lanes, holds_messages, lane_name, queue_name
@@ -33,7 +32,7 @@ __all__ = ["LogDrain", "LogQueue", "holds_messages"]
 
 _SMALLEST_LANE_BYTES = 1 << 18
 _SLICE_S = 0.05
-_TURN_S = 2.0
+_CROWD_S = 2.0  # processes that size their lanes at the same time have done so by then
 
 core.use_polling(platform.PORTABLE)
 producer.use_polling(platform.PORTABLE)
@@ -246,45 +245,45 @@ class LogQueue(Producer):
             if process.pid_namespace() != self._hub.pid_namespace:
                 raise RuntimeError("expected a process of the same pid namespace as the queue, got one of another: its "
                                    "death could not be told")  # fmt: skip
-            with self._turn_to_claim():
-                writer = self._make_lane()
+            patience_s = 0.0 if not block else 1e9 if timeout is None else timeout
+            writer = self._make_lane(min(patience_s, _CROWD_S))
             try:
-                self._register(writer, 0.0 if not block else 1e9 if timeout is None else timeout)
+                self._register(writer, patience_s)
             except BaseException:
                 writer.keep.unlink()
                 raise
             _process.writers[self.id] = writer
             return writer
 
-    @contextlib.contextmanager
-    def _turn_to_claim(self) -> Iterator[None]:
-        """Let one process at a time size its lane: many at once would each take the room that all of them see."""
-        with open(platform.FOLDER / self.name, "r+b") as block:  # noqa: PTH123 a block of memory, not a file of the user's
-            deadline = time.monotonic() + _TURN_S
-            while time.monotonic() < deadline:  # a process that was stopped meanwhile is not waited for
-                if locks.try_lock_for_process(block.fileno()):
-                    break
-                time.sleep(0.001)
-            yield
+    def _make_lane(self, patience_s: float) -> Writer:
+        """Make the largest lane that leaves room for those of others: a container has 64 MB of shared memory for all.
 
-    def _make_lane(self) -> Writer:
-        claim, lane_bytes = self._hub.new_claim(), _affordable(self._settings["lane_bytes"])
+        Many processes that do so at once each see the room that all of them then take, so a lane is given back for a
+        smaller one if too little is left once its memory is allocated. What the others give back is waited for.
+        """
+        claim, lane_bytes, deadline = self._hub.new_claim(), self._settings["lane_bytes"], time.monotonic() + patience_s
         while True:
-            try:
-                return self._allocate_lane(claim, lane_bytes)
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-            if lane_bytes <= _SMALLEST_LANE_BYTES:
+            if lane_bytes <= _SMALLEST_LANE_BYTES or _free_bytes() >= 4 * lane_bytes:
+                try:
+                    return self._allocate_lane(claim, lane_bytes)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+            if lane_bytes > _SMALLEST_LANE_BYTES:
+                lane_bytes //= 2
+            elif time.monotonic() > deadline:
                 raise OSError(
                     errno.ENOSPC, f"expected room for a lane of {lane_bytes} bytes in shared memory, got none"
                 )
-            lane_bytes //= 2
+            else:
+                time.sleep(0.005)
 
     def _allocate_lane(self, claim: int, lane_bytes: int) -> Writer:
         made: list[Writer] = []
 
         def prepare(block: Segment) -> None:
+            if lane_bytes > _SMALLEST_LANE_BYTES and _free_bytes() < 3 * lane_bytes:
+                raise OSError(errno.ENOSPC, "expected room for further lanes, got less")
             made.append(Writer(block.payload, self._hub, own_identity(), claim, keep=block))
 
         described = self._settings | {"claim": claim}
@@ -308,12 +307,9 @@ class LogQueue(Producer):
             time.sleep(0.01)
 
 
-def _affordable(lane_bytes: int) -> int:
-    """Return a lane size that leaves room for the lanes of others: a container has 64 MB of shared memory for all."""
+def _free_bytes() -> int:
     room = os.statvfs(platform.FOLDER)
-    while lane_bytes > _SMALLEST_LANE_BYTES and lane_bytes * 4 > room.f_bavail * room.f_frsize:
-        lane_bytes //= 2
-    return lane_bytes
+    return room.f_bavail * room.f_frsize
 
 
 def _drop_closed_lanes() -> None:

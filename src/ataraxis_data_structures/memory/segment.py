@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple, Self
 
+from .._core.mapped import MappedFile
 from ..errors import SegmentError
 from ..system import locks, platform, process
 from ..system.disk import allocate, give_name
@@ -66,7 +67,7 @@ class Segment:
 
     __slots__ = ("_head", "description", "header", "name", "payload")
 
-    def __init__(self, name: str, head: Header, mapping: mmap.mmap) -> None:
+    def __init__(self, name: str, head: Header, mapping: mmap.mmap | MappedFile) -> None:
         view = memoryview(mapping)
         begin = _pages(head.size_bytes)
         self.name = name
@@ -107,10 +108,18 @@ class Segment:
         return segment
 
     @classmethod
-    def attach(cls, name: str, *, id: int | None = None, kind: Kind | None = None) -> Self:  # noqa: A002 as in the header
-        """Map a block by name; FileNotFoundError if there is none, or if `id` says that it was created anew.
+    def attach(
+        cls,
+        name: str,
+        *,
+        id: int | None = None,  # noqa: A002 as in the header
+        kind: Kind | None = None,
+        in_use: bool = True,
+    ) -> Self:
+        """Map a block by name; FileNotFoundError if there is none, or if `id` says that it was created again.
 
-        SegmentError if it is foreign, damaged, of another kind, or made through the other door.
+        SegmentError if it is foreign, damaged, of another kind, or made through the other backend. Without `in_use`,
+        the mapping costs no descriptor, and does not keep a sweep from the name.
         """
         check_name(name)
         descriptor = _open_named(name)
@@ -126,7 +135,10 @@ class Segment:
                 raise SegmentError(
                     f"expected {name!r} from the same door, got {'portable' if head.portable else 'native'}"
                 )
-            segment = cls(name, head, mmap.mmap(descriptor, 0))
+            size = os.fstat(descriptor).st_size
+            segment = cls(
+                name, head, mmap.mmap(descriptor, size) if in_use else MappedFile(descriptor, size, writable=True)
+            )
         finally:
             os.close(descriptor)
         if zlib.crc32(segment.description) != head.description_check:
@@ -168,6 +180,19 @@ def unlink(name: str, id: int) -> None:  # noqa: A002 as in the header
         head = peek(name)
         if head is not None and head.id == id:
             _remove(name)
+
+
+def creator_alive(name: str, head: Header) -> bool:
+    """Tell whether the process that made a block still runs.
+
+    Where its pid belongs to another namespace only the lock of the block can tell: a lock that nobody holds proves the
+    creator dead, one that is held proves nothing, and the creator counts as alive.
+    """
+    if head.boot != process.boot_id():
+        return False
+    if head.pid_namespace == process.pid_namespace():
+        return process.is_alive(process.identity(head.creator_pid, head.creator_start))
+    return not is_stale(name)
 
 
 def list_segments() -> list[str]:
@@ -288,10 +313,9 @@ def _open_nameless(number: int) -> tuple[int, str | None]:
         descriptor = os.open(platform.FOLDER, os.O_TMPFILE | os.O_RDWR, 0o600)
         locks.lock_file(descriptor, locks.SHARED)
         return descriptor, None
-    hidden = f".axds-{number:016x}"
-    with locks.names_lock():  # no sweep may find it before it is in use
-        descriptor = os.open(platform.FOLDER / hidden, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-        locks.lock_file(descriptor, locks.SHARED)
+    hidden = f".axds-{number:016x}"  # without a header no sweep takes it, and it gets one once it is locked
+    descriptor = os.open(platform.FOLDER / hidden, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    locks.lock_file(descriptor, locks.SHARED)
     return descriptor, hidden
 
 
@@ -310,15 +334,25 @@ def _allocate(descriptor: int, size_bytes: int) -> None:
 
 
 def _publish(descriptor: int, hidden: str | None, name: str, *, replace: bool) -> None:
-    with locks.names_lock() as folder:
-        if os.path.lexists(platform.FOLDER / name):
-            if not replace and not is_unmapped(name):
+    """Give a block its name. A link never replaces one, and the block is in use: a name that is free needs no lock."""
+    if _link(descriptor, hidden, name):
+        return
+    with locks.names_lock():
+        while not _link(descriptor, hidden, name):
+            if not replace and not is_unmapped(name) and os.path.lexists(platform.FOLDER / name):
                 raise FileExistsError(f"expected the name {name!r} to be free, got a segment or file that is in use")
             _remove(name)
+
+
+def _link(descriptor: int, hidden: str | None, name: str) -> bool:
+    try:
         if hidden is None:
-            give_name(descriptor, name, folder)
+            give_name(descriptor, platform.FOLDER / name)
         else:
-            os.link(hidden, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            os.link(platform.FOLDER / hidden, platform.FOLDER / name, follow_symlinks=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _open_named(name: str) -> int:

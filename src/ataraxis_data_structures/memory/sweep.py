@@ -42,5 +42,7 @@ def _is_needed(name: str) -> bool:
         return head is None
     from . import lane  # noqa: PLC0415 who only has arrays needs no queue
 
-    lanes = [name] if head.kind is Kind.LANE else lane.find_lanes(name)
-    return any(map(lane.holds_messages, lanes))
+    if head.kind is Kind.QUEUE:
+        return any(map(lane.holds_messages, lane.find_lanes(name)))
+    queue = name.rpartition("-")[0]  # as long as it is in use, its consumer removes its lanes
+    return lane.holds_messages(name) or (peek(queue) is not None and not is_unmapped(queue))

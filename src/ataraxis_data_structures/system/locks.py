@@ -45,17 +45,6 @@ def unlock_file(descriptor: int) -> None:
         FCNTL.flock(descriptor, FCNTL.LOCK_UN)
 
 
-def try_lock_for_process(descriptor: int) -> bool:
-    """Take a record lock on a whole file if no other process has one; closing any descriptor of the file frees it."""
-    if FCNTL is None:
-        return True
-    try:
-        FCNTL.lockf(descriptor, FCNTL.LOCK_EX | FCNTL.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 @contextlib.contextmanager
 def names_lock() -> Iterator[int]:
     """Hold the lock under which names in the folder come, go and change hands; yields the folder's descriptor."""

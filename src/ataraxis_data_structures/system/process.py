@@ -1,13 +1,12 @@
 """What tells one process from another, as one number that no other process of this boot has; whether it still lives."""
 
-import contextlib
+import functools
 import os
-import select
 from pathlib import Path
 
 _ZOMBIE = (b"Z", b"X")
 _PID_BITS = 22  # Linux never gives a larger pid; the start time fills the rest of 64 bits for 1,000 years of uptime
-_own: dict[int, int] = {}
+_own: dict[int, int] = {}  # pid of this process -> its identity
 
 
 def start_time(pid: int) -> int:
@@ -35,6 +34,7 @@ def _has_living_thread(pid: int) -> bool:
     return False
 
 
+@functools.cache
 def boot_id() -> bytes:
     """Return the 16 bytes by which the kernel names this boot; zeros where it names none."""
     try:
@@ -43,6 +43,7 @@ def boot_id() -> bytes:
         return bytes(16)
 
 
+@functools.cache
 def pid_namespace() -> int:
     """Return the number of this process's pid namespace; 0 where there are none."""
     try:
@@ -65,9 +66,9 @@ def _maps(process_folder: Path, mark: str) -> bool:
         return False
 
 
-def identity_of(pid: int) -> int:
+def identity(pid: int, started: int) -> int:
     """Return the identity of a process: its start time and its pid in one word."""
-    return start_time(pid) << _PID_BITS | pid
+    return started << _PID_BITS | pid
 
 
 def own_identity() -> int:
@@ -75,7 +76,7 @@ def own_identity() -> int:
     pid = os.getpid()
     if pid not in _own:
         _own.clear()
-        _own[pid] = identity_of(pid)
+        _own[pid] = identity(pid, start_time(pid))
     return _own[pid]
 
 
@@ -100,30 +101,9 @@ def is_alive(identity: int) -> bool:
     return True
 
 
-class Watch:
-    """Knows the moment a process ends, from the kernel: one descriptor, a tenth of the price of reading /proc."""
+def _forget() -> None:
+    _own.clear()  # in a namespace of its own, a child may have its parent's pid
+    pid_namespace.cache_clear()
 
-    def __init__(self, identity: int) -> None:
-        self.identity = identity
-        self._poll: select.poll | None = None
-        self._descriptor = -1
-        with contextlib.suppress(OSError, AttributeError):  # gone, too many descriptors, or no such call here
-            self._descriptor = os.pidfd_open(pid_of(identity))
-            self._poll = select.poll()
-            self._poll.register(self._descriptor, select.POLLIN)
-        # Only now: the descriptor may be that of a later process with the same pid.
-        self._dead = not is_alive(identity)
 
-    def alive(self) -> bool:
-        """Tell whether the process still runs; once dead is dead."""
-        if not self._dead:
-            self._dead = bool(self._poll.poll(0)) if self._poll is not None else not is_alive(self.identity)
-        return not self._dead
-
-    def close(self) -> None:
-        """Give the descriptor back."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor, self._poll = -1, None
-
-    __del__ = close
+os.register_at_fork(after_in_child=_forget)
