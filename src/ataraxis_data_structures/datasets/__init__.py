@@ -8,18 +8,18 @@ if TYPE_CHECKING:
     from .contract import Field as Field
     from .contract import Problem as Problem
     from .contract import Report as Report
-    from .contract import check as check
-    from .contract import find_contract as find_contract
     from .conversion import convert as convert
+    from .known import check as check
+    from .known import find_contract as find_contract
 
 _HOMES = {
     "Contract": "contract",
     "Field": "contract",
     "Problem": "contract",
     "Report": "contract",
-    "check": "contract",
+    "check": "known",
     "convert": "conversion",
-    "find_contract": "contract",
+    "find_contract": "known",
 }
 
 __all__ = ["Contract", "Field", "Problem", "Report", "check", "convert", "find_contract"]

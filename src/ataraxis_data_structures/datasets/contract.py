@@ -1,6 +1,5 @@
 """What a data set must hold: one definition for npz archives, HDF5 files, folders and mappings of arrays."""
 
-import difflib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -221,36 +220,3 @@ def dtype_text(wanted: str | tuple[str, ...] | None) -> str:
 
 def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
-
-
-def find_contract(name: str) -> Contract:
-    """Return a contract that comes with the library.
-
-    Raises:
-        KeyError: None is called so; names the near ones.
-    """
-    from .known import CONTRACTS  # noqa: PLC0415 they are made of what is above
-
-    if name not in CONTRACTS:
-        near = difflib.get_close_matches(name, CONTRACTS) or list(CONTRACTS)
-        raise KeyError(f"expected the name of a contract ({', '.join(near)}), got {name!r}")
-    return CONTRACTS[name]
-
-
-def default_contract(source: Any) -> str:
-    """Return which contract a data set is held against if none is named."""
-    return "ptychodus-product@1.0" if str(source).lower().endswith((".h5", ".hdf5")) else "ptycho-npz@1"
-
-
-def check(source: Any, contract: Contract | str | None = None, *, values: bool = False) -> Report:
-    """Return all problems of a data set under a contract; see `Contract.check`.
-
-    Args:
-        source: A path or URL of an npz archive or HDF5 file, a folder of `.npy` files, a mapping of arrays.
-        contract: A contract, or the name of one that comes with the library; None is `ptychodus-product@1.0` for
-            `.h5` and `.hdf5`, and `ptycho-npz@1` for anything else.
-        values: Read the data too.
-    """
-    contract = contract or default_contract(source)
-    known = find_contract(contract) if isinstance(contract, str) else contract
-    return known.check(source, values=values)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ..system.atomic import atomic_write
 from ..system.disk import sync_folder
-from .contract import Contract, find_contract, find_field, fits_dtype
+from .contract import Contract, find_field, fits_dtype
 from .headers import Source, import_h5py, open_source
+from .known import find_contract
 
 _SUFFIXES = (".npz", ".h5", ".hdf5")
 

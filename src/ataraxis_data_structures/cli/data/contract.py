@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print every problem, or what was written."""
-    from ...datasets.contract import check, default_contract  # noqa: PLC0415 NumPy, for a run and not for --help
-    from ...datasets.conversion import convert  # noqa: PLC0415
+    from ...datasets.conversion import convert  # noqa: PLC0415 NumPy, for a run and not for --help
+    from ...datasets.known import check, default_contract  # noqa: PLC0415
 
     contract = arguments.contract or default_contract(arguments.source)
     if arguments.convert:
