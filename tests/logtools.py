@@ -58,8 +58,9 @@ def read_log(folder):
 
 
 def leftovers(folder):
-    """Names in a log directory that are neither a message's file nor a journal."""
-    return sorted(p.name for p in Path(folder).iterdir() if p.suffix != ".npy" and not p.name.startswith("journal-"))
+    """Names in a log directory that are neither a message's file nor a journal nor the record of a session."""
+    known = ("journal-", ".axds-session-")
+    return sorted(p.name for p in Path(folder).iterdir() if p.suffix != ".npy" and not p.name.startswith(known))
 
 
 def wait_for(condition, timeout_s=30):

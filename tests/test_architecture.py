@@ -13,8 +13,10 @@ LAYERS = [
     ["memory", "files", "config", "series"],
     ["logs.log_directory"],
     ["logs.journal"],
+    ["logs.sessions"],
     ["logs.recovery"],
     ["logs.logger", "logs.archive", "jobs"],
+    ["logs.assembly"],
     ["store"],
     ["datasets"],
     ["__init__"],  # the public names, for commands

@@ -39,7 +39,7 @@ _PUBLIC = {
     "jobs.state": "JobState ProcessingStatus TrackerStatus",
     "jobs.tracker": "ProcessingTracker",
     "jobs.workers": "initialize_worker_threads limit_worker_threads",
-    "logs.archive.assemble": "assemble_log_archives",
+    "logs.assembly.assemble": "assemble_log_archives",
     "logs.archive.batches": "map_archive merge_archives",
     "logs.archive.discovery": (
         "LOG_ARCHIVE_SUFFIX LOG_DIRECTORY_SUFFIX discover_log_archives find_log_archive find_log_archives "
@@ -50,6 +50,7 @@ _PUBLIC = {
     "logs.archive.verify": "EntryFault",
     "store.items": "Item Snapshot",
     "store.store": "Store",
+    "logs.sessions": "LogSession",
     "series": "interpolate_data",
     "system.atomic": "atomic_write direct_write",
 }

@@ -40,7 +40,6 @@ from .jobs.state import TrackerStatus as TrackerStatus
 from .jobs.tracker import ProcessingTracker as ProcessingTracker
 from .jobs.workers import initialize_worker_threads as initialize_worker_threads
 from .jobs.workers import limit_worker_threads as limit_worker_threads
-from .logs.archive.assemble import assemble_log_archives as assemble_log_archives
 from .logs.archive.batches import map_archive as map_archive
 from .logs.archive.batches import merge_archives as merge_archives
 from .logs.archive.discovery import LOG_ARCHIVE_SUFFIX as LOG_ARCHIVE_SUFFIX
@@ -54,6 +53,7 @@ from .logs.archive.reader import LogArchiveReader as LogArchiveReader
 from .logs.archive.reader import LogMessage as LogMessage
 from .logs.archive.reader import PARALLEL_PROCESSING_THRESHOLD as PARALLEL_PROCESSING_THRESHOLD
 from .logs.archive.verify import EntryFault as EntryFault
+from .logs.assembly.assemble import assemble_log_archives as assemble_log_archives
 from .logs.journal.follow import LoggedMessage as LoggedMessage
 from .logs.journal.follow import follow as follow
 from .logs.logger.logger import DataLogger as DataLogger
@@ -63,6 +63,7 @@ from .logs.logger.statistics import SourceStatistics as SourceStatistics
 from .logs.logger.statistics import logger_statistics as logger_statistics
 from .logs.recovery.recover import Recovery as Recovery
 from .logs.recovery.recover import recover_log_directory as recover_log_directory
+from .logs.sessions import LogSession as LogSession
 from .memory.array import SharedMemoryArray as SharedMemoryArray
 from .memory.queue import LogQueue as LogQueue
 from .series import interpolate_data as interpolate_data
@@ -95,6 +96,7 @@ __all__ = [
     "LogMessage",
     "LogPackage",
     "LogQueue",
+    "LogSession",
     "LoggedMessage",
     "LoggerStatistics",
     "MissingValueError",

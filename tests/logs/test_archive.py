@@ -123,11 +123,13 @@ def test_messages_never_count_from_the_onset_of_another_session(folder, other):
     before = (folder / "1_log.npz").read_bytes()
     log_files.save_session(folder, 1, [(20, [2])])
     log_files.save(folder, 3, 1, [1])
-    present = log_files.names(folder)
-    with pytest.raises(ArchiveError, match="session"):
+    with pytest.warns(UserWarning, match="several sessions"):
         assemble_log_archives(folder)
-    assert log_files.names(folder) == present
+    assert log_files.names(folder) == ["1_log.npz"]
     assert (folder / "1_log.npz").read_bytes() == before
+    further = folder.with_name(f"{folder.name.removesuffix('_data_log')}_2_data_log")
+    assert log_files.names(further) == ["1_log.npz", "3_log.npz"]
+    assert [message.payload.tolist() for message in LogArchiveReader(further / "1_log.npz").iter_messages()] == [[2]]
 
 
 def test_two_onsets_among_the_files_are_refused(folder):

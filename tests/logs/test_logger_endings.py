@@ -74,7 +74,7 @@ def test_what_a_living_producer_puts_while_its_dead_session_is_completed_is_in_t
         die(owner)
         os.waitpid(owner, 0)
         if how == "start":
-            with logger_in(tmp_path, storage="journal") as logger:
+            with logger_in(tmp_path, storage="journal", session="continue") as logger:
                 logger.start()
                 logger.stop()
         else:

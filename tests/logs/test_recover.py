@@ -72,7 +72,7 @@ def test_messages_of_a_logger_that_was_never_started_are_recovered_too(tmp_path)
 @pytest.mark.parametrize("storage", ["npy", "journal"])
 def test_the_next_start_finishes_what_the_last_session_left(tmp_path, storage):
     die_with_messages_in_lanes(tmp_path, storage, started=True)
-    with logger_in(tmp_path, storage=storage) as logger:
+    with logger_in(tmp_path, storage=storage, session="continue") as logger:
         logger.start()
         put_some(logger.input_queue, 3, 10)
         logger.stop()

@@ -10,8 +10,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ...logs.archive.assemble import assemble_log_archives
 from ...logs.archive.discovery import read_archive_message_count
+from ...logs.assembly.assemble import assemble_log_archives
 from ...logs.recovery.recover import recover_log_directory
 from ..render import add_json, human_bytes, print_json, print_table, shows_progress
 from ..terminal import print_error

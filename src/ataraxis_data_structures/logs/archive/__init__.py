@@ -1,1 +1,1 @@
-"""Archives: made from files and journals, opened, verified, read in batches and exported."""
+"""Archives: found, opened, verified, read in batches, exported, and what they say of their sessions."""

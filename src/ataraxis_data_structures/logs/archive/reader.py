@@ -13,8 +13,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..._core import zipdir
 from ...system.cpus import resolve_workers
+from ..sessions import LogSession
 from .arrays import payload_matrix, payload_sizes
 from .index import Contents
+from .notes import read_notes
 from .verify import EntryFault, find_faults
 
 PARALLEL_PROCESSING_THRESHOLD = 2000
@@ -99,6 +101,43 @@ class LogArchiveReader:
         sizes = payload_sizes(self._contents, self._all)
         sizes.flags.writeable = False
         return sizes
+
+    @cached_property
+    def sessions(self) -> tuple[LogSession, ...]:
+        """The sessions whose messages the archive holds, in the order of their beginning, as its comment tells.
+
+        None are known of an archive that another library wrote, or from message files without a record.
+        """
+        return read_notes(self._path, self._contents.bytes).sessions
+
+    @property
+    def session(self) -> LogSession | None:
+        """The first of `sessions`: id, host, versions and the metadata that its DataLogger was given."""
+        return self.sessions[0] if self.sessions else None
+
+    @property
+    def drops(self) -> int:
+        """How many messages of this source a full lane refused (overflow "drop_newest")."""
+        return sum(count for session in self.sessions for count in session.dropped.values())
+
+    def gaps(self, factor: float = 5.0) -> NDArray[np.uint64]:
+        """Return the intervals between messages that are longer than `factor` median intervals.
+
+        Args:
+            factor: How many median intervals an interval must exceed.
+
+        Returns:
+            Shape (gaps, 2), dtype uint64: the time (UTC, microseconds) of the message before each gap, and the length
+            of the gap in microseconds.
+        """
+        times = self.timestamps
+        intervals = np.diff(times)
+        positive = intervals[intervals > 0]
+        if not len(positive):
+            return np.zeros((0, 2), np.uint64)
+        limit = factor * (float(np.median(intervals)) or float(np.median(positive)))
+        long = np.flatnonzero(intervals > limit)
+        return np.column_stack([times[long], intervals[long]])
 
     def __len__(self) -> int:
         return self.message_count

@@ -26,6 +26,8 @@ class Account:
     """Source -> messages that are whole."""
     dropped: dict[int, int] = field(default_factory=dict)
     """Source -> messages that a full lane refused, as its gap records say."""
+    dropped_by_queue: dict[int, dict[int, int]] = field(default_factory=dict)
+    """Queue -> the same of its messages."""
     lost: dict[int, int] = field(default_factory=dict)
     """Source -> messages that a checkpoint or footer counts and the file does not hold whole."""
     incomplete: dict[int, int] = field(default_factory=dict)
@@ -118,7 +120,9 @@ class MessageScan:
                 self._compare(index, row)
             elif flags & frame.GAP:
                 dropped = int.from_bytes(self.journals[index].payload(row)[:8], "little")
-                self.account.dropped[source] = self.account.dropped.get(source, 0) + dropped
+                own = self.account.dropped_by_queue.setdefault(self.journals[index].header.queue_id, {})
+                for counts in (self.account.dropped, own):
+                    counts[source] = counts.get(source, 0) + dropped
             elif (message := self._fragment(index, row)) is not None:
                 joined.append((done, message))
                 self._found[source] += 1

@@ -1,11 +1,13 @@
 """The logger that an acquisition program holds: it starts, watches and stops the process that writes."""
 
 import atexit
+import json
 import os
 import threading
 import time
 import warnings
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -13,12 +15,14 @@ from typing import Any, Literal, Self
 from ...memory.queue import LogQueue
 from ...system.process import own_identity
 from ...system.progress import make_bar
-from ..recovery.recover import without_file
+from ..recovery.files import without_file
+from ..sessions import further_directories, holds_messages, new_session
 from .notes import Ended, Note
 from .statistics import DIRECTORY_SUFFIX, LoggerStatistics, statistics_of
 from .supervisor import Supervisor
 
 _STORAGES = ("npy", "journal")
+_POLICIES = (None, "refuse", "new", "continue")
 _SYNCS = ("none", "interval", "batch")
 _ROTATE_BYTES = {"npy": 64 * 2**20, "journal": 2**30}
 _OLD_DRAIN_S = 60.0
@@ -47,12 +51,18 @@ class DataLogger:
         lane_bytes: int = 1 << 23,
         overflow: Literal["block", "drop_newest"] = "block",
         timeout: float | None = None,
+        session: Literal["refuse", "new", "continue"] | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         """Make the log directory and the queue; `start` makes the process.
 
         `storage`: a file for each message, or journals for rates above some thousand messages a second. `sync`: when
         bytes are forced to the disk, `flush` does it at any time. `lane_bytes`: room that each producer process has;
         when it is full, `overflow` says whether a put waits (at most `timeout` seconds) or drops its message.
+
+        `session` says what to do where messages of another session (of another DataLogger) lie in the directory:
+        "refuse" raises FileExistsError, "new" takes a further directory (`NAME_2_data_log`), "continue" adds to them;
+        None adds to them too, and `start` warns. `metadata` (what JSON can hold) is kept with the session's messages.
         """
         if storage not in _STORAGES:
             raise ValueError(f"expected a storage of {_STORAGES}, got {storage!r}")
@@ -60,16 +70,21 @@ class DataLogger:
             raise ValueError(f"expected a sync of {_SYNCS}, got {sync!r}")
         if sync_interval_ms < 1:
             raise ValueError(f"expected a sync interval of at least 1 ms, got {sync_interval_ms}")
+        if session not in _POLICIES:
+            raise ValueError(f"expected a session of {_POLICIES}, got {session!r}")
+        kept = _as_json(metadata)
         self._name = str(instance_name)
         self._thread_count = max(1, int(thread_count))
         self._poll_interval = max(0, int(poll_interval))
-        directory = Path(output_directory) / f"{self._name}{DIRECTORY_SUFFIX}"
+        directory = _choose(Path(output_directory) / f"{self._name}{DIRECTORY_SUFFIX}", session)
         directory.mkdir(parents=True, exist_ok=True)
         self._output_directory = directory
         queue = LogQueue.create(
             directory=directory.resolve(), lane_bytes=lane_bytes, overflow=overflow, timeout=timeout
         )
-        settings = {"storage": storage, "sync": sync, "sync_interval_ms": sync_interval_ms}
+        settings: dict[str, Any] = {"storage": storage, "sync": sync, "sync_interval_ms": sync_interval_ms}
+        settings["session"] = new_session(queue.id, storage, kept).document()
+        settings["warned"] = session is not None
         self._session = Session(queue, settings)
         self._finalizer = weakref.finalize(self, self._session.leave)
         _watch_for_exit()
@@ -134,6 +149,27 @@ class DataLogger:
         self.stop()
 
 
+def _as_json(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a copy of what JSON can hold; TypeError for anything else."""
+    try:
+        copy = json.loads(json.dumps(dict(metadata or {}), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"expected metadata that JSON can hold, got {error}") from None
+    return dict(copy)
+
+
+def _choose(directory: Path, session: str | None) -> Path:
+    """Return the directory to record into, as the session policy has it."""
+    if session in (None, "continue") or not holds_messages(directory):
+        return directory
+    if session == "refuse":
+        raise FileExistsError(
+            f"expected a log directory without messages, got those of another session in {directory}: "
+            'move them, or choose session="new" or "continue"'
+        )
+    return next(further for further in further_directories(directory) if not holds_messages(further))
+
+
 _exiting = threading.Event()
 
 
@@ -179,10 +215,25 @@ class Session:
         with self._turn:
             if self._supervisor is not None:
                 return
+            self._warn_of_others()
             if self.queue.state == "failed":
                 self.queue.state = "new"
             self._supervisor = Supervisor(self.queue, self._settings)
             self._was_started = True
+
+    def _warn_of_others(self) -> None:
+        """Say once that another session's messages lie in the directory, unless the program chose what to do."""
+        if self._settings["warned"]:
+            return
+        self._settings["warned"] = True
+        directory = Path(self._settings["directory"])
+        if holds_messages(directory, self.queue.id):
+            warnings.warn(
+                f"messages of another session lie in {directory}; assembly gives each session its own archives. "
+                'DataLogger(session="new") takes a further directory, "refuse" raises, "continue" says it is meant',
+                UserWarning,
+                stacklevel=4,
+            )
 
     def stop(self) -> None:
         """Have everything written, end the process, and raise if something is not on disk."""

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,7 +19,9 @@ from ..journal import layout
 from ..journal.resume import journals_of, next_number, release_written
 from ..journal.writer import Appender
 from ..log_directory import DirectoryLock
+from ..recovery.files import expand_journals
 from ..recovery.lanes import is_for_files, salvage_dead
+from ..sessions import LogSession, holds_messages, message_files, read_record, record_path, session_of, write_record
 from .notes import REPORT, Ended, Note
 from .npy_thread import Expander
 from .sync import Syncer, WriteBack
@@ -59,6 +62,7 @@ class Writer:
         self._stuck_since_s = 0.0
         self._is_moved = False
         self._rotate_at = 0
+        self._session: LogSession | None = None
         release_written(self._drain, self.directory, settings["queue_id"])
         self._syncer = Syncer(
             self.directory, settings["sync"], settings["sync_interval_ms"] / 1000, self._words, self._fail
@@ -69,9 +73,35 @@ class Writer:
         else:
             self._expander = Expander(process.boot_id(), settings["give_up_s"], self._count_file)
         salvage_dead(self.directory)
+        self._begin_session()
         for path in journals_of(self.directory):
             self._adopt(path)
         self._journal = self._open_journal(None)
+
+    def _begin_session(self) -> None:
+        """Leave the session's record, unless an earlier process of it did."""
+        session = session_of(self._settings["session"])
+        if session is None:
+            return
+        self._session = read_record(self.directory, session.id)
+        if self._session is not None:  # an earlier process of the session left it
+            return
+        if session.storage == "npy":  # so that files made late from journals of others are not taken for ours
+            expand_journals(self.directory)
+        earlier = tuple(message_files(self.directory))
+        self._session = replace(session, started_us=time.time_ns() // 1000, earlier=earlier)
+        # Programs that count message files find nothing else beside them, unless there is something to say.
+        is_told = session.storage == "journal" or session.metadata
+        if is_told or holds_messages(self.directory, self._settings["queue_id"]):
+            write_record(self.directory, self._session)
+
+    def _end_session(self) -> None:
+        dropped = {source: count for source in range(256) if (count := self._words[4 * source + 3])}
+        session = self._session
+        if session is None or not (dropped or record_path(self.directory, session.id).exists()):
+            return
+        with suppress(OSError):  # a full disk: the messages matter more
+            write_record(self.directory, replace(session, ended_us=time.time_ns() // 1000, dropped=dropped))
 
     def run(self) -> int:
         """Write until the owner says stop or nobody is left; return the exit status."""
@@ -270,6 +300,7 @@ class Writer:
             done = self._expander.close()
         self._retire()
         is_drained = self._drain.idle
+        self._end_session()
         self._drain.close()
         if self._terminated and not self._orphaned and self._drain.state == "running":
             return 0  # the owner, if it lives, starts another

@@ -1,17 +1,14 @@
 """Completes a log whose processes were all killed: from the lanes into the journal, from the journal into files."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...memory.lane import queue_name
-from ...system import process
 from ..journal.messages import Account, MessageScan
-from ..journal.npy_files import Expansion, Fragments
 from ..journal.reader import open_journals
 from ..journal.resume import journals_of
 from ..log_directory import POINTER, DirectoryLock, locked_folder
-from .lanes import dead_queues, is_dead, is_for_files, salvage_dead
+from .files import expand_journals
+from .lanes import dead_queues, salvage_dead
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def _recover(directory: Path, folder: int, *, counted: bool) -> Recovery:
     with DirectoryLock(directory, folder=folder) as lock:
         salvaged = salvage_dead(directory)
         account = scan_journals(directory) if counted else Account()
-        expanded = _expand_all(directory)
+        expanded = expand_journals(directory)
         lock.erase()
     return Recovery(
         salvaged=dict(sorted(salvaged.items())),
@@ -77,33 +74,6 @@ def _recover(directory: Path, folder: int, *, counted: bool) -> Recovery:
         missing=account.missing,
         damaged_bytes=account.damaged_bytes,
     )
-
-
-def _expand_all(directory: Path) -> int:
-    fragments, made, waiting = Fragments(), 0, []
-    for path in journals_of(directory):
-        if not is_for_files(path):
-            continue
-        expansion = Expansion(path, fragments, process.boot_id())
-        waiting.append(expansion)
-        made += expansion.advance(expansion.end())
-    for expansion in waiting:
-        # The rest of a message may still lie in the lane of a producer whose queue lives.
-        if expansion.removable or is_dead(queue_name(expansion.header.queue_id)):
-            expansion.remove()
-        else:
-            expansion.close()
-    return made
-
-
-def without_file(directory: Path, queue_id: int) -> Counter[int]:
-    """Count, by source, the messages in a queue's journals whose files were not made; nobody may be at work on them."""
-    counts: Counter[int] = Counter()
-    for path in journals_of(directory, queue_id):
-        if is_for_files(path):
-            with Expansion(path, Fragments(), process.boot_id()) as expansion:
-                counts.update(expansion.left())
-    return counts
 
 
 def scan_journals(directory: Path) -> Account:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..._core import members, npy, zipdir
 from ...errors import ArchiveError
 from ...system.pages import WINDOW_BYTES, forget_pages
-from .index import Contents
+from ..archive.index import Contents
 from .plan import MEMBER, Part
 
 _ONSET_BYTES = 8

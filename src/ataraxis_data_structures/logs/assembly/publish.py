@@ -27,7 +27,7 @@ import numpy as np
 
 from ..._core import crc, members, npy
 from ...errors import ArchiveError
-from .index import Contents
+from ..archive.index import Contents
 from .plan import MEMBER
 from .writer import Written
 

@@ -36,6 +36,10 @@ class Plan:
     volumes: list[Any]
     _parts: list[Part]
     _part_of: NDArray[np.uint8]
+    comment: bytes = b""
+    """What the zip file's comment says."""
+    sidecar: bytes = b""
+    """What has no room there."""
 
     def name(self, index: int) -> str:
         """Return the name of a member in the archive."""

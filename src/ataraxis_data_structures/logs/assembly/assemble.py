@@ -1,27 +1,32 @@
 """Log directories into archives: one for each source, instead of a file for each message."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..._core import zipdir
+from ...system.atomic import replace_file
 from ...system.cpus import resolve_workers
 from ...system.progress import Progress, progress_bar
+from ..archive.discovery import LOG_ARCHIVE_SUFFIX
+from ..archive.index import Contents
+from ..archive.notes import Notes, pack_notes, read_notes, sidecar_of
 from ..log_directory import locked_folder
 from ..recovery.recover import finish_log_directory
-from .discovery import LOG_ARCHIVE_SUFFIX
-from .index import Contents
+from ..sessions import LogSession, further_directories, read_records, record_path, session_id
 from .journals import Journals, read_journals
 from .merge import archive_part, find_known, refuse_two_sessions
 from .message_files import Files, list_files
 from .plan import Part, Plan, make_plan
 from .publish import MARKER, Aside, finish, publish
+from .split import split_sessions
 from .writer import compare, write_archive
 
 
@@ -52,16 +57,35 @@ def assemble_log_archives(
     archives, read from the disk, against them. `verbose` shows progress.
 
     What sessions that died left in lanes and journals is recovered first. Raises QueueBusyError while a logger works
-    in the directory, and ArchiveError (also a ValueError) for a foreign .npy file, a damaged archive, or messages of
-    two sessions with different onsets; then nothing was changed.
+    in the directory, and ArchiveError (also a ValueError) for a foreign .npy file or a damaged archive; then nothing
+    was changed. Of several sessions with different onsets, the first keeps the directory; each further one is moved to
+    one of its own beside it (`NAME_2_data_log`) and assembled there, which a UserWarning tells.
     """
     options = _Options(remove_sources, memory_mapping, verify_integrity)
     if not Path(log_directory).is_dir():
         return
-    with locked_folder(Path(log_directory)) as folder:
-        finish_log_directory(Path(log_directory), folder)
-        finish(folder, Path(log_directory))
-        _assemble(Path(log_directory), folder, options, resolve_workers(max_workers), verbose=verbose)
+    path, workers = Path(log_directory), resolve_workers(max_workers)
+    with locked_folder(path) as folder:
+        finish_log_directory(path, folder)
+        finish(folder, path)
+        moved = split_sessions(path)
+        _assemble(path, folder, options, workers, verbose=verbose)
+    if moved:
+        names = ", ".join(further.name for further in moved)
+        warnings.warn(f"{path} held several sessions; those after the first are now in {names}", stacklevel=2)
+    for further in [*moved, *_left_by_a_split(path, moved)]:
+        with locked_folder(further) as folder:
+            finish(folder, further)
+            _assemble(further, folder, options, workers, verbose=verbose)
+
+
+def _left_by_a_split(path: Path, moved: list[Path]) -> Iterator[Path]:
+    """Yield the directories that a split gave to later sessions of this one, and that wait for their archives."""
+    for further in further_directories(path.resolve()):
+        if not further.is_dir():
+            return
+        if further not in moved and any(session.split_from == path.resolve().name for session in read_records(further)):
+            yield further
 
 
 @dataclass
@@ -70,6 +94,7 @@ class _Found:
 
     files: dict[int, Files]
     journals: Journals
+    records: list[LogSession] = field(default_factory=list)
 
     def parts(self, source: int) -> list[Part]:
         parts = [self.files[source]] if source in self.files else []
@@ -79,10 +104,23 @@ class _Found:
         for files in self.files.values():
             yield from files.all_names()
         yield from self.journals.finished
+        yield from (record_path(Path(), session.id).name for session in self.records)
+
+    def sessions(self) -> list[LogSession]:
+        """Return the sessions whose messages are here, each with what its lanes refused."""
+        by_id = {session.id: session for session in self.records}
+        refused = self.journals.scan.account.dropped_by_queue
+        for header in (journal.header for journal in self.journals.opened if journal.readable):
+            known = by_id.get(session_id(header.queue_id)) or LogSession(
+                session_id(header.queue_id), "journal", header.created_us
+            )
+            by_id[known.id] = replace(known, dropped=refused.get(header.queue_id) or known.dropped)
+        return [*by_id.values()]
 
 
 def _assemble(path: Path, folder: int, options: _Options, workers: int, *, verbose: bool) -> None:
-    found = _Found(list_files(folder, memory_mapping=options.memory_mapping), read_journals(path))
+    files = list_files(folder, memory_mapping=options.memory_mapping)
+    found = _Found(files, read_journals(path), read_records(path))
     try:
         sources = sorted({*found.files, *found.journals.rows})
         plans = [plan for source in sources if (plan := _plan(path, source, found, options)) is not None]
@@ -92,6 +130,7 @@ def _assemble(path: Path, folder: int, options: _Options, workers: int, *, verbo
             _removed_on_error(folder, plans),
         ):
             archives = _written(folder, plans, options, min(workers, len(plans)), progress)
+            _write_sidecars(path, plans)
             if options.remove_sources and (sources or found.journals.opened):
                 publish(folder, path, archives, found.names(), found.journals.damaged)
             elif archives:
@@ -106,7 +145,7 @@ def _plan(path: Path, source: int, found: _Found, options: _Options) -> Plan | N
     fresh = found.parts(source)
     if not existing.exists():
         refuse_two_sessions(source, None, fresh)
-        return _made(source, None, fresh, [b""], found, options)
+        return _noted(_made(source, None, fresh, [b""], found, options), Notes(), found)
     contents = Contents(existing, memory_mapping=options.memory_mapping)
     known = find_known(contents, fresh)
     if not options.remove_sources and all(mask.all() for mask in known):
@@ -115,7 +154,20 @@ def _plan(path: Path, source: int, found: _Found, options: _Options) -> Plan | N
     old.rows["kept"] = 0 if options.remove_sources else contents.rows["kind"] & zipdir.KEPT != 0
     fresh = [_without(part, mask) for part, mask in zip(fresh, known, strict=True)]
     refuse_two_sessions(source, old, fresh)
-    return _made(source, old, fresh, [contents.bytes], found, options)
+    made = _made(source, old, fresh, [contents.bytes], found, options)
+    return _noted(made, read_notes(existing, contents.bytes), found)
+
+
+def _noted(plan: Plan, before: Notes, found: _Found) -> Plan:
+    plan.comment, plan.sidecar = pack_notes(plan.source, before, found.sessions())
+    return plan
+
+
+def _write_sidecars(path: Path, plans: list[Plan]) -> None:
+    """Write what has no room in the archives' comments, before the archives get their names."""
+    for plan in plans:
+        if plan.sidecar:
+            replace_file(sidecar_of(path / _archive_name(plan)), plan.sidecar)
 
 
 def _made(

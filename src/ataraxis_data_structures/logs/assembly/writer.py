@@ -14,6 +14,7 @@ from ..._core import crc, disk, members
 from ...errors import ArchiveError
 from ...system.pages import WINDOW_BYTES, forget_pages
 from ...system.progress import Progress
+from ..archive.notes import with_comment
 from .plan import Plan
 
 _BLOCK_BYTES = 4 * 2**20
@@ -132,7 +133,7 @@ def _directory(plan: Plan, offset: int) -> Iterator[bytes | bytearray]:
         yield block
     if at != offset:
         raise ArchiveError(f"expected the members to end at {offset}, got {at}")
-    yield members.end(len(plan.rows), size, offset)
+    yield with_comment(members.end(len(plan.rows), size, offset), plan.comment)
 
 
 class _ReadBack:

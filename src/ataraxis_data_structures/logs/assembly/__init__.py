@@ -1,0 +1,1 @@
+"""Makes archives of message files and journals, all or nothing, each session its own."""
