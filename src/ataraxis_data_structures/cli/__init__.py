@@ -25,6 +25,7 @@ _COMMANDS: dict[str, str] = {
     "log top": "watch a running logger from another terminal",
     "log assemble": "make archives, one for each source",
     "log verify": "check every message",
+    "log split": "give each of several sessions a folder of its own",
     "log recover": "complete a log whose recording was killed",
     "log export": "write Parquet, HDF5 or MCAP",
     "log plot": "draw rates, intervals and gaps as PNG or SVG",

@@ -93,7 +93,7 @@ def new_session(queue_id: int, storage: str, metadata: Mapping[str, Any]) -> Log
 def write_record(directory: Path, session: LogSession) -> None:
     """Put a session's record into a log directory, in place of an older one."""
     path = record_path(directory, session.id)
-    aside = path.with_suffix(f".{os.getpid()}.tmp")
+    aside = path.with_suffix(".tmp")  # one writer at a time, under the directory's lock; a dead one's is written over
     try:
         aside.write_text(json.dumps(session.document()), encoding="utf-8")
         aside.replace(path)

@@ -1,20 +1,84 @@
 """What is looked at to call a log sound."""
 
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from ...errors import ArchiveError
-from ...logs.archive.index import Contents as Archive
+from ...logs.archive.discovery import read_archive_message_count
 from ...logs.archive.reader import LogArchiveReader
 from ...logs.journal.messages import Account
 from ...logs.recovery.recover import scan_journals
 from ...system.progress import progress_bar
 from ..advice import describe
+from ..render import human_seconds, human_time
+from .report_page.figures import Figures
 from .report_page.page import Check
 from .session import Contents
 
 _MOST_NAMES = 5
+
+
+STATES = {
+    "recording": Check("state", "still being recorded: this is what was there so far"),
+    "interrupted": Check("state", "its recording was interrupted; `axds log recover` completes it", passed=False),
+    "not assembled": Check("state", "not assembled yet; `axds log assemble` makes archives of it"),
+    "assembled": Check("state", "assembled into archives", passed=True),
+}
+
+
+def check_all(contents: Contents, figures: Sequence[Figures], account: Account, jobs: Sequence[dict[str, Any]],
+              *, progress: bool = False) -> list[Check]:  # fmt: skip
+    """Return all that was found: state, sessions, drops, gaps, failed jobs, and every message's check sum."""
+    return [
+        STATES[contents.state],
+        *_check_sessions(contents),
+        *check_log(contents, account, progress=progress),
+        *_check_drops(contents.dropped(account)),
+        *_check_gaps(figures),
+        *_check_jobs(jobs),
+    ]
+
+
+def _check_sessions(contents: Contents) -> list[Check]:
+    groups = contents.groups()
+    if len(groups) < 2:
+        return []
+    onsets = ", ".join(human_time(min(group.onsets.values())) for group in groups if group.onsets)
+    said = (
+        f"{len(groups)} sessions lie mixed (onsets {onsets}); `axds log split`, or assembly, gives each its own folder"
+    )
+    return [Check("sessions", said, passed=False)]
+
+
+def _check_drops(dropped: dict[int, int]) -> list[Check]:
+    if not dropped:
+        return []
+    said = ", ".join(f"{count:,} of source {source}" for source, count in dropped.items())
+    advice = "larger lanes or a faster disk take them"
+    return [Check("drops", f"messages dropped: a full lane refused {said}; {advice}", passed=False)]
+
+
+def _check_gaps(figures: Sequence[Figures]) -> list[Check]:
+    found = [one for one in figures if one.gaps]
+    if not found:
+        return []
+    said = "; ".join(
+        f"source {one.source} has {len(one.gaps):,} longer than {human_seconds(one.gap_limit_us / 1e6)}, "
+        f"the longest {human_seconds(one.longest_gap_us / 1e6)}"
+        for one in found
+    )
+    return [Check("gaps", f"{said} (--gap-ms sets the limit)", passed=False)]
+
+
+def _check_jobs(jobs: Sequence[dict[str, Any]]) -> list[Check]:
+    checks = []
+    for tracker in jobs:
+        failed = sum(1 for job in tracker["jobs"] if str(job.get("status", "")).lower() == "failed")
+        if failed:
+            said = f"{failed:,} failed; `axds jobs status {tracker['name']}` tells why"
+            checks.append(Check(f"jobs of {tracker['name']}", said, passed=False))
+    return checks
 
 
 def check_log(contents: Contents, account: Account | None = None, *, progress: bool = False) -> list[Check]:
@@ -33,9 +97,8 @@ def check_log(contents: Contents, account: Account | None = None, *, progress: b
 
 def _check_archive(source: str, path: Path) -> Check:
     try:
-        archive = Archive(path)
-        bad = _bad_entries(archive)
-        count = LogArchiveReader(path).message_count
+        bad = [fault.key for fault in LogArchiveReader(path).verify()]
+        count = read_archive_message_count(path)
     except (ArchiveError, OSError) as error:
         return Check(path.name, describe(error), passed=False)
     if bad:
@@ -44,28 +107,9 @@ def _check_archive(source: str, path: Path) -> Check:
     return Check(path.name, f"all check sums of {count:,} messages of source {source} hold", passed=True)
 
 
-def _bad_entries(archive: Archive) -> list[str]:
-    """Return the names of the entries whose bytes are not what was stored."""
-    bad, at = [], 0
-    while at < len(archive):
-        try:
-            for times, _ in archive.messages(np.arange(at, len(archive))):
-                at += len(times)
-        except ArchiveError:
-            bad.append(archive.directory.key(at))
-            at += 1
-    return bad
-
-
 def _check_journals(account: Account) -> list[Check]:
     whole = sum(account.recovered.values())
-    checks = [Check("journals", _told(account, whole), passed=account.whole)]
-    if account.dropped:
-        said = ", ".join(f"{count:,} of source {source}" for source, count in sorted(account.dropped.items()))
-        checks.append(
-            Check("drops", f"a full lane refused {said}; larger lanes or a faster disk take them", passed=False)
-        )
-    return checks
+    return [Check("journals", _told(account, whole), passed=account.whole)]
 
 
 def _told(account: Account, whole: int) -> str:

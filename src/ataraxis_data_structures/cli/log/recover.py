@@ -8,10 +8,14 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
+from ...logs.recovery.lanes import dead_queues
 from ...logs.recovery.recover import recover_log_directory
 from ..advice import require_directory
 from ..render import add_json, print_json
-from ..terminal import print_line
+from ..terminal import print_error, print_line
+from .session import find_logs, look_into
+
+_MOST = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Recover and print what was found."""
     require_directory(arguments.directory)
+    if not (look_into(arguments.directory).is_log or dead_queues(arguments.directory.resolve())):
+        return _complain(arguments.directory)
     found = recover_log_directory(arguments.directory, patience_s=arguments.patience)
     if arguments.json:
         print_json(asdict(found) | {"whole": found.whole})
@@ -44,3 +50,13 @@ def run(arguments: argparse.Namespace) -> int:
             print_line(f"{count:>12,} {kind}")
     print_line("nothing is known to be lost" if found.whole else "something is lost: `axds log verify` tells more")
     return 0 if found.whole else 1
+
+
+def _complain(directory: Path) -> int:
+    """Say that nothing of a log is here, and where there is."""
+    below = [contents.directory for contents in find_logs(directory) if contents.directory != directory]
+    hint = f"; the logs below it: {', '.join(map(str, below[:_MOST]))}" if below else ""
+    print_error(
+        f"{directory}: expected the directory of a log (NAME_data_log), got one without anything of a log{hint}"
+    )
+    return 1

@@ -10,25 +10,16 @@ Example:
 import argparse
 import time
 from pathlib import Path
-from typing import Any
 
-from ...jobs.tracker import ProcessingTracker
 from ...system.atomic import atomic_write
 from ..render import add_json, human_bytes, print_json, shows_progress
 from ..terminal import print_line
-from .checks import check_log
-from .ls import state_of
+from .checks import check_all
 from .options import add_gap_limit, gap_limit_us
 from .report_page.figures import figures_of
-from .report_page.page import Check, Report, render
-from .session import Contents, load_series, require_log
-
-_STATES = {
-    "recording": Check("state", "still being recorded: this is what was there so far"),
-    "interrupted": Check("state", "its recording was interrupted; `axds log recover` completes it", passed=False),
-    "not assembled": Check("state", "not assembled yet; `axds log assemble` makes archives of it"),
-    "assembled": Check("state", "assembled into archives", passed=True),
-}
+from .report_page.page import Report, render
+from .session import load_series, require_log
+from .trackers import jobs_beside
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,30 +52,16 @@ def _gather(arguments: argparse.Namespace) -> Report:
     contents = require_log(arguments.directory)
     series, account = load_series(contents)
     directory = contents.directory.resolve()
+    figures = [figures_of(one, gap_limit_us(arguments)) for one in series]
+    jobs = jobs_beside(contents, arguments.tracker)
+    dropped = contents.dropped(account)
     return Report(
         title=arguments.title or directory.name,
         path=str(directory),
         made_us=time.time_ns() // 1000,
-        figures=[figures_of(one, gap_limit_us(arguments)) for one in series],
+        figures=figures,
         disk_bytes=contents.disk_bytes(),
-        dropped={str(s): n for s, n in account.dropped.items()} if contents.journals else None,
-        checks=[_STATES[state_of(contents)], *check_log(contents, account, progress=shows_progress(arguments))],
-        jobs=[tracker for path in _trackers(contents, arguments.tracker) if (tracker := _jobs_of(path))],
+        dropped={str(s): n for s, n in dropped.items()} if contents.journals or contents.sessions() else None,
+        checks=check_all(contents, figures, account, jobs, progress=shows_progress(arguments)),
+        jobs=jobs,
     )
-
-
-def _trackers(contents: Contents, named: list[Path]) -> list[Path]:
-    folder = contents.directory.resolve()
-    found = [path for place in (folder, folder.parent) for path in sorted(place.glob("*.y*ml")) if path.is_file()]
-    return list(dict.fromkeys([*(path.resolve() for path in named), *found]))
-
-
-def _jobs_of(path: Path) -> dict[str, Any] | None:
-    """Return the jobs of a tracker; None for a file that is something else."""
-    if b"\njobs:" not in path.read_bytes():
-        return None
-    try:
-        found = ProcessingTracker(path).summarize()
-    except ValueError:
-        return None
-    return found | {"name": path.name} if found["jobs"] else None

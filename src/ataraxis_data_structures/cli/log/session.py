@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,15 @@ from numpy.typing import NDArray
 from ..._core import npy
 from ...errors import ArchiveError
 from ...logs.archive.index import Contents as Archive
+from ...logs.archive.notes import read_notes
 from ...logs.archive.reader import LogArchiveReader
+from ...logs.assembly.split import Group, find_groups
 from ...logs.journal import layout
 from ...logs.journal.messages import Account, MessageScan
 from ...logs.journal.reader import open_journals
+from ...logs.log_directory import POINTER, read_pointer
+from ...logs.sessions import LogSession, merged, read_records
+from ...system.process import is_alive
 from ..advice import require_directory
 
 ARCHIVE = re.compile(r"(.+)_log\.npz")
@@ -35,6 +41,45 @@ class Contents:
     def assembled(self) -> bool:
         """Whether everything is in archives."""
         return not (self.journals or self.files)
+
+    @property
+    def is_log(self) -> bool:
+        """Whether anything of a log is here."""
+        return bool(self.archives or self.journals or self.files or (self.directory / POINTER).exists())
+
+    @property
+    def state(self) -> str:
+        """One of recording, interrupted, not assembled, assembled."""
+        note = read_pointer(self.directory)
+        if note and any(is_alive(note.get(who, 0)) for who in ("logger", "owner")):
+            return "recording"
+        if note:
+            return "interrupted"
+        return "assembled" if self.assembled else "not assembled"
+
+    def groups(self) -> list[Group]:
+        """Return the sessions by the onset that they count from; more than one is a mixed log."""
+        return find_groups(self.directory)
+
+    def sessions(self) -> list[LogSession]:
+        """Return the sessions that are known by name, those of archives included."""
+        found = read_records(self.directory)
+        for path in self.archives.values():
+            with suppress(ArchiveError, OSError):  # the check of the archive says so
+                found += read_notes(path, Archive(path).bytes).sessions
+        return merged(found)
+
+    def dropped(self, account: Account | None = None) -> dict[int, int]:
+        """Return source -> messages that full lanes refused, as archives, records and journals tell."""
+        counts: dict[int, int] = {}
+        journals = {f"{queue:016x}": drops for queue, drops in (account.dropped_by_queue if account else {}).items()}
+        for session in self.sessions():
+            for source, count in (journals.pop(session.id, None) or session.dropped).items():
+                counts[source] = counts.get(source, 0) + count
+        for drops in journals.values():
+            for source, count in drops.items():
+                counts[source] = counts.get(source, 0) + count
+        return dict(sorted(counts.items()))
 
     def disk_bytes(self) -> int:
         """Return the size of it all."""
@@ -70,7 +115,7 @@ def find_logs(root: Path) -> Iterator[Contents]:
     require_directory(root)
     for folder in [root, *sorted(path for path in root.rglob("*") if path.is_dir() and not path.is_symlink())]:
         found = look_into(folder)
-        if found.archives or found.journals or found.files:
+        if found.is_log:
             yield found
 
 
@@ -82,7 +127,7 @@ def require_log(path: Path) -> Contents:
             raise ValueError(f"{path}: expected an archive called SOURCE_log.npz, or the directory of a log")
         return Contents(path.parent, {named[1]: path}, [], [])
     found = look_into(path)
-    if not (found.archives or found.journals or found.files):
+    if not found.is_log:
         raise ValueError(
             f"{path}: expected archives, journals or message files of a log, got none; "
             f"`axds log ls {path}` looks below it"

@@ -7,13 +7,15 @@ Example:
 """
 
 import argparse
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ...logs.assembly.split import Group
 from ..render import add_json, human_bytes, human_seconds, human_time, print_json, print_table
 from ..terminal import print_line
 from .options import add_gap_limit, gap_limit_us
 from .report_page.figures import figures_of
-from .session import load_series, require_log
+from .session import Contents, load_series, require_log
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,10 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each source."""
-    series, account = load_series(require_log(arguments.directory))
+    contents = require_log(arguments.directory)
+    series, account = load_series(contents)
     figures = [figures_of(one, gap_limit_us(arguments)) for one in series]
+    dropped = contents.dropped(account)
+    groups = contents.groups()
     if arguments.json:
-        print_json([one.document() for one in figures])
+        common = {"state": contents.state, "sessions": max(len(groups), 1)}
+        print_json([one.document() | {"dropped": dropped.get(_number(one.source), 0)} | common for one in figures])
         return 0
     rows = [
         {
@@ -45,9 +51,26 @@ def run(arguments: argparse.Namespace) -> int:
         }
         for one in figures
     ]
-    print_table(rows, tuple(rows[0]))
-    if account.dropped:
-        print_line(
-            f"dropped while recording: {', '.join(f'{n:,} of source {s}' for s, n in sorted(account.dropped.items()))}"
-        )
+    if rows:
+        print_table(rows, tuple(rows[0]))
+    else:
+        print_line("no message is in its files yet")
+    for line in _remarks(contents, groups, dropped):
+        print_line(line)
     return 0
+
+
+def _remarks(contents: Contents, groups: Sequence[Group], dropped: dict[int, int]) -> Iterator[str]:
+    """Yield what the table does not show, each with the next command."""
+    if contents.state == "interrupted":
+        yield f"its recording was interrupted: `axds log recover {contents.directory}` completes it"
+    if len(groups) > 1:
+        onsets = ", ".join(human_time(min(group.onsets.values())) for group in groups if group.onsets)
+        yield (f"{len(groups)} sessions lie mixed here (onsets {onsets}): "
+               f"`axds log split {contents.directory}` gives each its own folder")  # fmt: skip
+    if dropped:
+        yield f"dropped while recording: {', '.join(f'{n:,} of source {s}' for s, n in dropped.items())}"
+
+
+def _number(source: str) -> int:
+    return int(source) if source.isdigit() else -1

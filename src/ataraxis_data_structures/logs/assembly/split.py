@@ -12,9 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from ..._core import npy, zipdir
+from ..._core import npy
 from ...errors import ArchiveError
 from ...system.disk import sync_folder
 from ..archive.discovery import discover_log_archives
@@ -96,7 +94,9 @@ def _archived(directory: Path) -> Group:
     group = Group([])
     for source, path in discover_log_archives(directory).items():
         with suppress(ArchiveError):  # damaged or foreign: the assembly says so
-            if np.any(Contents(path).rows["kind"] & zipdir.OURS):
+            contents = Contents(path)
+            if len(contents):
+                contents.message(0)
                 group.sources.add(source)
                 group.onsets[source] = int(LogArchiveReader(path).onset_timestamp_us)
     return group
@@ -167,10 +167,25 @@ def _move(directory: Path, target: Path, group: Group) -> None:
     for session in group.sessions:
         write_record(target, replace(session, earlier=(), split_from=directory.name))
     sync_folder(target)
-    for name in group.names:
+    for name in sorted(group.names, key=_by_repeat):
         with suppress(FileNotFoundError):
-            os.rename(directory / name, target / name)  # noqa: PTH104 one call for each of a million files
+            os.rename(directory / name, target / _free_name(target, name))  # noqa: PTH104 one call a file
     for folder in (target, directory, target.parent):
         sync_folder(folder)
     for session in group.sessions:
         record_path(directory, session.id).unlink(missing_ok=True)
+
+
+def _by_repeat(name: str) -> tuple[int, str]:
+    parsed = npy.parse_name(name)
+    return (parsed[2] if parsed else 0, name)
+
+
+def _free_name(target: Path, name: str) -> str:
+    """Return a message file's name without the number that told it from one of another session."""
+    parsed = npy.parse_name(name)
+    if parsed is None or not parsed[2]:
+        return name
+    source, time, repeat = parsed
+    names = (npy.file_name(source, time, number) for number in range(repeat))
+    return next((free for free in names if not (target / free).exists()), name)
