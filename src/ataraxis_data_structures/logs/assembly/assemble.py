@@ -84,7 +84,10 @@ def _left_by_a_split(path: Path, moved: list[Path]) -> Iterator[Path]:
     for further in further_directories(path.resolve()):
         if not further.is_dir():
             return
-        if further not in moved and any(session.split_from == path.resolve().name for session in read_records(further)):
+        if further in moved:
+            continue
+        is_ours = any(session.split_from == path.resolve().name for session in read_records(further))
+        if is_ours or (further / MARKER).exists():
             yield further
 
 
