@@ -40,6 +40,11 @@ def record(folder, onset, *, storage, count=30, source=1, **options):
             return logger.output_directory, [warning for warning in said if "session" in str(warning.message)]
 
 
+def put_zeros(queue, count):
+    for number in range(1, count + 1):
+        queue.put(LogPackage(1, number, np.zeros(1000, np.uint8)))
+
+
 def times_of(directory, source=1):
     reader = LogArchiveReader(directory / f"{source}_log.npz")
     return int(reader.onset_timestamp_us), [int(message.timestamp_us) for message in reader.iter_messages()]
@@ -156,8 +161,7 @@ def test_drops_survive_assembly_a_second_assembly_and_a_copy(tmp_path, storage):
         queue = logger.input_queue  # nothing drains it before the start
         queue.put(LogPackage(1, 0, np.frombuffer(ONSET.to_bytes(8, "little"), np.uint8)))
         with pytest.warns(RuntimeWarning, match="dropped"):
-            for number in range(1, 101):
-                queue.put(LogPackage(1, number, np.zeros(1000, np.uint8)))
+            put_zeros(queue, 100)
         logger.start()
         logger.flush(30)
         queue.put(LogPackage(1, 1000, np.zeros(8, np.uint8)))
