@@ -1,5 +1,7 @@
 """Log directories and archives made by hand, as the published library's users have them."""
 
+import zipfile
+
 import numpy as np
 
 ONSET = 1_700_000_000_000_000
@@ -54,3 +56,16 @@ def contents(path):
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+def large_archive(path, count, size_bytes):
+    """Save an onset and `count` messages of so many bytes; beside it a small archive of source 2."""
+    random = np.random.default_rng(1).bytes(size_bytes)
+    session_archive(path.with_name("2_log.npz"), [(at, [at % 256]) for at in range(1, 20)])
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for at in range(count + 1):
+            payload = onset_payload(ONSET) if not at else random
+            data = np.frombuffer(bytes([1]) + (at * 100).to_bytes(8, "little") + bytes(payload), np.uint8)
+            with archive.open(f"{name_of(1, at * 100)}.npy", "w", force_zip64=False) as file:
+                np.lib.format.write_array(file, data)
+    return path

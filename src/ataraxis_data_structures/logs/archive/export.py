@@ -1,7 +1,7 @@
 """Archives into the formats of other programs; their libraries come with the extra `export`, imported where used."""
 
+import json
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +9,40 @@ import numpy as np
 
 from .reader import LogArchiveReader, LogMessage
 
+# What is held in memory at a time: a format's library makes two or three copies of it.
 _MESSAGES_AT_ONCE = 8192
+_BYTES_AT_ONCE = 16 * 2**20
+_HDF5_ATTRIBUTE_BYTES = 60_000  # the format has room for 64 KiB
+_HDF5_CHUNK_BYTES = 256 * 1024  # each chunk costs an entry of an index, and a call when it is read
 
 
 def export_archive(archive: LogArchiveReader | Path, destination: Path) -> None:
-    """Write the messages of an archive into a `.parquet`, `.h5` (or `.hdf5`) or `.mcap` file, streaming.
+    """Write the messages of an archive into a `.parquet`, `.h5` (or `.hdf5`) or `.mcap` file, some MiB at a time.
 
-    Onset and source stand in the metadata. The extra `export` installs what is needed; ImportError without it.
+    Onset, source, sessions and the number of dropped messages stand in the metadata. The extra `export` installs what
+    is needed; ImportError without it.
     """
     reader = archive if isinstance(archive, LogArchiveReader) else LogArchiveReader(archive)
     writer = _WRITERS.get(Path(destination).suffix)
     if writer is None:
         raise ValueError(f"expected a destination ending in {', '.join(_WRITERS)}, got {destination}")
     facts = {"onset_us": str(int(reader.onset_timestamp_us)), "source": reader.archive_path.name.partition("_")[0]}
+    if reader.sessions:
+        facts["dropped"] = str(reader.drops)
+        facts["sessions"] = json.dumps([session.document() for session in reader.sessions])
     writer(reader, Path(destination), facts)
 
 
 def _chunks(reader: LogArchiveReader) -> Iterator[list[LogMessage]]:
-    messages = reader.iter_messages()
-    while some := list(islice(messages, _MESSAGES_AT_ONCE)):
+    some: list[LogMessage] = []
+    size = 0
+    for message in reader.iter_messages():
+        some.append(message)
+        size += message.payload.size
+        if size >= _BYTES_AT_ONCE or len(some) == _MESSAGES_AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
         yield some
 
 
@@ -37,7 +52,9 @@ def _write_parquet(reader: LogArchiveReader, destination: Path, facts: dict[str,
 
     fields = [pa.field("timestamp_us", pa.uint64(), nullable=False), pa.field("payload", pa.binary(), nullable=False)]
     schema = pa.schema(fields, metadata=facts)
-    with pq.ParquetWriter(destination, schema) as file:
+    # Payloads seldom repeat: a dictionary and bounds of them would be copies for nothing.
+    options = {"use_dictionary": False, "write_statistics": ["timestamp_us"]}
+    with pq.ParquetWriter(destination, schema, **options) as file:
         for messages in _chunks(reader):
             times = pa.array([int(message.timestamp_us) for message in messages], pa.uint64())
             payloads = pa.array([message.payload.tobytes() for message in messages], pa.binary())
@@ -51,9 +68,15 @@ def _write_hdf5(reader: LogArchiveReader, destination: Path, facts: dict[str, st
     with h5py.File(destination, "w") as file:
         file.attrs["onset_us"] = np.uint64(facts["onset_us"])
         file.attrs["source"] = facts["source"]
-        times = file.create_dataset("timestamps_us", (0,), "u8", maxshape=(None,), chunks=True)
-        offsets = file.create_dataset("offsets", (1,), "u8", maxshape=(None,), chunks=True)
-        payloads = file.create_dataset("payloads", (0,), "u1", maxshape=(None,), chunks=True)
+        for name in facts.keys() & {"dropped", "sessions"}:
+            if len(facts[name]) < _HDF5_ATTRIBUTE_BYTES:
+                file.attrs[name] = facts[name]
+            else:
+                file.create_dataset(name, data=facts[name])
+        words = {"maxshape": (None,), "chunks": (_HDF5_CHUNK_BYTES // 8,)}
+        times = file.create_dataset("timestamps_us", (0,), "u8", **words)
+        offsets = file.create_dataset("offsets", (1,), "u8", **words)
+        payloads = file.create_dataset("payloads", (0,), "u1", maxshape=(None,), chunks=(_HDF5_CHUNK_BYTES,))
         for messages in _chunks(reader):
             _append(times, np.array([message.timestamp_us for message in messages], np.uint64))
             ends = np.cumsum([len(message.payload) for message in messages], dtype=np.uint64)
@@ -78,6 +101,11 @@ def _write_mcap(reader: LogArchiveReader, destination: Path, facts: dict[str, st
         )
         for number, message in enumerate(reader.iter_messages()):
             time_ns = int(message.timestamp_us) * 1000
+            if time_ns >> 64:
+                raise ValueError(
+                    f"expected times that MCAP can hold (nanoseconds in 64 bits: before the year 2554), got "
+                    f"{message.timestamp_us} us in {reader.archive_path.name}"
+                )
             data = message.payload.tobytes()
             writer.add_message(channel, log_time=time_ns, data=data, publish_time=time_ns, sequence=number)
         writer.add_metadata("log", facts)
