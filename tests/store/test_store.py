@@ -125,7 +125,7 @@ def test_what_cannot_be_stored_leaves_the_old_version(store, value):
 
 
 def test_dictionaries_of_arrays_are_npz_archives(store):
-    value = {"x": np.arange(3), "y": np.asfortranarray(np.ones((2, 3), "<f4")), "z": np.array(5)}
+    value = {"x": np.arange(300), "y": np.asfortranarray(np.ones((2, 3), "<f4")), "z": np.array(5)}
     store.add("a", value)
     for got in (store.get("a"), dict(store.open("a")), dict(np.load(store.path / "a.npz"))):
         assert got.keys() == value.keys()

@@ -106,7 +106,8 @@ class Writer:
                 _wait_for(fd)
                 yield
             finally:
-                unlock_file(fd)
+                with suppress(OSError):  # what was committed is, and closing frees the lock too
+                    unlock_file(fd)
                 os.close(fd)
 
     def twin(self, size_bytes: int, digest: str) -> tuple[str, int] | None:

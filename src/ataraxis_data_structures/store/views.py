@@ -1,6 +1,7 @@
 """The plain files that people see: today's payloads under their own names."""
 
 import enum
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -9,12 +10,15 @@ from pathlib import Path
 from ..errors import DamagedError, StoreError
 from ..system.disk import clone_file
 from .fold import Entry, Fold, size_of
+from .grown import copy_version, hash_of_version
 from .names import FOLDER, STAGING, contained
 from .payloads import hash_file, payload_path, staged_path, write_all
 
 COPIED_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 20
 _MODE = 0o444
+# What a file system says that has no links, or no more of them for this file.
+_NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
 class State(enum.Enum):
@@ -60,8 +64,6 @@ class Views:
         if not found.st_size:
             return State.OURS if not size_of(op) else State.ABSENT
         if op["file"] in fold.grown:
-            from .grown import hash_of_version  # noqa: PLC0415 for the rare payload
-
             return State.OURS if hash_file(path) == hash_of_version(payload, entry) else State.FOREIGN
         if found.st_size == size_of(op) and hash_file(path)[1] == op.get("hash"):
             return State.OURS
@@ -98,7 +100,7 @@ class Views:
             if os.path.lexists(f"{self._real}/{'/'.join(parts[: i + 1])}/{FOLDER}"):
                 raise StoreError(f"expected a folder of this store at {head}, got another store")
 
-    def stage(self, entry: Entry, payload: Path | str, *, is_growing: bool = False) -> str:
+    def stage(self, entry: Entry, payload: Path, *, is_growing: bool = False) -> str:
         """Make the plain file of a payload under a name that means nothing: a clone, a small copy, or a link."""
         aside = staged_path(self._staging)
         size = size_of(entry.op)
@@ -110,8 +112,10 @@ class Views:
                 return aside
         try:
             os.link(payload, aside)
-        except OSError:  # a file system that refuses links
-            _copy(payload, aside, size)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            copy_version(payload, entry, aside) if is_growing else _copy(payload, aside, size)
         return aside
 
     def publish(self, aside: str, view: str, *, is_new: bool) -> None:
@@ -129,8 +133,10 @@ class Views:
                 raise
             os.rename(aside, path)  # noqa: PTH104 what a power cut left
             return
-        except OSError:
-            os.rename(aside, path)  # noqa: PTH104 a file system that refuses links
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            os.rename(aside, path)  # noqa: PTH104
             return
         os.unlink(aside)  # noqa: PTH108
 
@@ -162,8 +168,6 @@ class Views:
         if is_growing or fold.grown.get(op["file"]) == size_of(op):
             return self.stage(entry, payload, is_growing=True)
         if op["file"] in fold.grown:
-            from .grown import copy_version  # noqa: PLC0415 for the rare payload
-
             aside = staged_path(self._staging)
             copy_version(payload, entry, aside)
             return aside
