@@ -623,3 +623,92 @@ def test_a_small_payload_comes_back_from_its_line(store):
         assert store.repair().payloads == ["a@1.json"]
         assert path.read_text() == '{"x": 1}'
         assert store.verify() == []
+
+
+# Looking around
+
+
+def test_diff_names_what_changed(store):
+    store.add("same", 1)
+    store.add("changed", 1)
+    store.add("gone", np.zeros(500))
+    store.extend("rows", np.zeros(3))
+    store.snapshot("v1")
+    store.add("changed", 2)
+    store.delete("gone")
+    store.add("new", 3)
+    store.extend("rows", np.ones(3))
+    store.note("same", "a note is no change")
+    found = store.diff("v1")
+    assert (found.added, found.removed, found.changed) == (("new",), ("gone",), ("changed", "rows"))
+    assert store.diff("HEAD", "v1").added == ("gone",)
+    assert not store.diff("v1", "v1")
+    assert store.at("v1").diff(1).added == ("changed", "gone", "rows")
+
+
+def test_export_writes_the_plain_files_of_a_state(store, tmp_path):
+    store.add("a/b", np.arange(300_000))
+    store.extend("rows", np.zeros(3))
+    store.snapshot("v1")
+    store.extend("rows", np.ones(3))
+    store.add("c", {"x": 1})
+    store.reference("r", "s3://x")
+    assert store.export(tmp_path / "now") == 3
+    assert store.export(tmp_path / "then", "v1") == store.at("v1").export(tmp_path / "again") == 2
+    assert np.load(tmp_path / "now" / "a" / "b.npy").shape == (300_000,)
+    assert np.load(tmp_path / "then" / "rows.npy").tolist() == [0, 0, 0]
+    assert np.load(tmp_path / "now" / "rows.npy").tolist() == [0, 0, 0, 1, 1, 1]
+    with pytest.raises(StoreError):
+        store.export(tmp_path / "now")
+    path = store.path / ".axds" / "payloads" / "a" / "b@1.npy"
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"?")
+    with pytest.raises(DamagedError):
+        store.export(tmp_path / "damaged")
+    assert sorted(os.listdir(tmp_path)) == ["again", "now", "s", "then"]
+
+
+def test_search_finds_names_notes_inputs_and_meta(store):
+    store.add("one", 1, note="the Größe")
+    store.add("two", 1, meta={"rig": "B"}, inputs=["one"])
+    assert store.search("GRÖSSE") == store.search("größe") == ["one"]
+    assert store.search("rig") == ["two"]
+    assert store.search("one") == ["one", "two"]
+    assert store.at(1).search("rig") == []
+
+
+def test_describe_and_status_tell_what_is_there(store):
+    store.add("emb", np.zeros((2, 3)), note="embeddings")
+    store.add("emb", np.zeros((200, 300)), note="embeddings")
+    store.add("acc", 0.95, inputs=["emb"])
+    text = store.describe()
+    assert "array (1):\n  emb@2: embeddings\n    shape: [200, 300]; dtype: <f8; size: 480,128 bytes" in text
+    assert "inputs: emb@2" in store.describe("acc")
+    status = store.status()
+    assert (status.items, status.versions, status.transactions) == (2, 3, 3)
+    assert status.history_bytes == status.droppable_bytes == 176
+    assert status.payload_bytes == 480_128 + 176 + 4
+
+
+def test_an_edited_plain_file_is_adopted_as_a_new_version(store):
+    store.add("a", {"x": 1})
+    store.add("big", np.zeros(300_000))
+    plain = store.path / "a.json"
+    plain.chmod(0o644)
+    plain.write_text('{"x": 2}')
+    assert [fault.what for fault in store.verify()] == ["view"]
+    assert store.adopt("a") == 3
+    assert (store.get("a"), store.get("a@1")) == ({"x": 2}, {"x": 1})
+    np.save(store.path / "other.npy", np.ones(5))
+    (store.path / "big.npy").unlink()
+    (store.path / "other.npy").rename(store.path / "big.npy")
+    store.adopt("big")
+    assert store.get("big").shape == store.open("big").shape == (5,)
+    assert store.get("big@2").shape == (300_000,)
+    assert store.verify() == []
+    plain.chmod(0o644)
+    plain.write_text("no json")
+    with pytest.raises(DamagedError):
+        store.adopt("a")

@@ -116,7 +116,7 @@ class Fold:
         ]
         return found[-1] if found else None
 
-    def items(self, at: int | None = None) -> Iterator[tuple[str, Entry]]:
+    def each(self, at: int | None = None) -> Iterator[tuple[str, Entry]]:
         """Yield the items of a line, in the order in which their names were first used."""
         for name in list(self.names):
             entry = self.entry(name, at)

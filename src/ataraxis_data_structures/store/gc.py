@@ -67,7 +67,7 @@ def files_named(fold: Fold) -> set[Any]:
 def droppable(fold: Fold) -> dict[str, int]:
     """Return the payloads that neither today's items nor a snapshot has, with how many versions each has."""
     lines = [fold.seq, *(row[1]["at"] for name in fold.snapshots if (row := fold.snapshot(name)))]
-    held = {entry.op.get("file") for line in lines for _, entry in fold.items(line) if entry.op}
+    held = {entry.op.get("file") for line in lines for _, entry in fold.each(line) if entry.op}
     found: dict[str, int] = {}
     for entries in fold.names.values():
         for entry in entries:

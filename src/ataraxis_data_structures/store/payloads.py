@@ -184,6 +184,11 @@ class StoredPayload:
         return self._payload
 
     @property
+    def is_one_file(self) -> bool:
+        """Tell whether the file holds the version's bytes and no others."""
+        return not self._is_grown
+
+    @property
     def view(self) -> Path | None:
         """Return the plain file; None if it is another version's, or was changed."""
         return self._plain()

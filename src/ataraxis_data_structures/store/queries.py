@@ -1,6 +1,9 @@
 """Questions to a fold that concern more than one entry."""
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .commit import Change
 from .fold import ENDED, Entry, Fold, Op
@@ -59,9 +62,52 @@ def dependents(fold: Fold, name: str, at: int | None) -> list[str]:
     """Return the names of items that were made from an item."""
     return sorted(
         user
-        for user, entry in fold.items(at)
+        for user, entry in fold.each(at)
         if "inputs" in (entry.op or {}) and any(text.partition("@")[0] == name for text in inputs_of(entry))
     )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Names whose values two states do not share."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+def diff(fold: Fold, first: int, second: int) -> Difference:
+    """Return what changed from one line to another."""
+    old, new = dict(fold.each(first)), dict(fold.each(second))
+    return Difference(
+        added=tuple(sorted(new.keys() - old.keys())),
+        removed=tuple(sorted(old.keys() - new.keys())),
+        changed=tuple(sorted(name for name in old.keys() & new.keys() if _value_of(old[name]) != _value_of(new[name]))),
+    )
+
+
+def _value_of(entry: Entry) -> tuple[Any, ...]:
+    op = entry.op or {}
+    return (
+        *(op.get(key) for key in ("kind", "about", "bytes", "hash", "uri")),
+        entry.before and _value_of(entry.before),
+    )
+
+
+def search(fold: Fold, text: str, at: int | None) -> list[str]:
+    """Return the names of items with a text in their name, note, inputs or meta, whatever its case."""
+    wanted = text.casefold()
+    return sorted(name for name, entry in fold.each(at) if wanted in _text_of(name, entry).casefold())
+
+
+def _text_of(name: str, entry: Entry) -> str:
+    op = entry.op or {}
+    told = [op.get(key) for key in ("note", "inputs", "uri")]
+    meta = json.dumps(op["meta"], ensure_ascii=False) if "meta" in op else ""
+    return "\n".join([name, meta, *map(str, (part for part in told if part))])
 
 
 def changes_back_to(fold: Fold, line: int, root: Path) -> list[Change]:

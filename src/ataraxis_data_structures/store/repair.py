@@ -46,7 +46,7 @@ def repair(root: Path, uuid: str, writer: Writer, history: History, *, from_mirr
             for entry in entries:
                 with suppress(DamagedError, StoreError):  # `left` tells
                     _mend_payload(root, entry, fold.entry(name), fold, views, report)
-        for name, entry in fold.items():
+        for name, entry in fold.each():
             with suppress(DamagedError, StoreError):
                 _mend_view(root, name, entry, fold, views, report)
     report.left = verify(root, uuid, is_deep=True)

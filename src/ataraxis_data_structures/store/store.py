@@ -5,6 +5,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -15,13 +16,16 @@ from ..errors import ConflictError, DamagedError, StoreError
 from . import queries
 from .batch import Batch
 from .commit import Change, Writer
+from .export import export
 from .fold import ENDED, Entry, Fold, Op
 from .gc import Freed, collect
 from .history import History
 from .items import Item, Snapshot, item_of, snapshot_of
 from .jsontags import encode
 from .kinds import Kind, kind_for
+from .kinds.file import FILE
 from .names import FOLDER, STAGING, checked, contained, default_view, split_version
+from .overview import Status, describe, status
 from .payloads import StagedFile, StoredPayload, read_kind
 from .repair import Report, repair
 from .settings import create as create_store
@@ -211,6 +215,24 @@ class Store:
             op["meta"] = encode(dict(meta), "meta")
         return self._commit([Change(op)])
 
+    def adopt(self, name: str) -> int:
+        """Take the plain file of an item, which somebody edited, as a new version; returns the version."""
+        self._check_writable()
+        name, entry, _ = self._find(name)
+        plain = self._views.path(entry)
+        if plain is None or not plain.is_file():
+            raise FileNotFoundError(f"expected a plain file of {name} to adopt, got none: {plain}")
+        kind = read_kind(entry.op or {})
+        if kind.about is None:
+            raise StoreError(f"expected an item whose file can be described, got one of kind {kind.name}: add it anew")
+        about = kind.about(plain)
+        op: Op = {key: (entry.op or {})[key] for key in ("note", "inputs", "meta") if key in (entry.op or {})}
+        change = Change({"op": "put", "name": name, **op})
+        copied = replace(FILE, name=kind.name, is_carried=kind.is_carried)
+        self._write_payload(change, plain, copied, (entry.op or {})["view"])
+        change.op["about"] = about
+        return self._commit([change])
+
     @contextmanager
     def batch(self) -> Iterator[Batch]:
         """Make all changes of a block, by this thread, one transaction: all or none; on an exception none."""
@@ -322,7 +344,7 @@ class Store:
         fold, at = self._history.fold(), self._at
         return sorted(
             name
-            for name, entry in fold.items(at)
+            for name, entry in fold.each(at)
             if fnmatch.fnmatchcase(name, pattern) and (kind is None or (entry.op or {}).get("kind") == kind)
         )
 
@@ -343,6 +365,47 @@ class Store:
     def dependents(self, name: str) -> Names:
         """Return the names of items that name this one among their inputs, sorted."""
         return queries.dependents(self._history.fold(), split_version(name)[0], self._at)
+
+    def search(self, text: str) -> Names:
+        """Return the names of items with a text in their name, note, inputs or meta, whatever its case."""
+        return queries.search(self._history.fold(), text, self._at)
+
+    def describe(self, pattern: str = "*") -> str:
+        """Return a text about the items whose names match a pattern, grouped by kind."""
+        fold = self._history.fold()
+        names = [pattern] if fold.entry(pattern, self._at) else self.list(pattern)
+        return describe(self.path, fold, names, self._at)
+
+    def status(self) -> Status:
+        """Return what the store takes: history, what killed writers left, and what `gc` would free."""
+        return status(self.path, self._history.fold())
+
+    def diff(self, a: str | int, b: str | int = "HEAD") -> queries.Difference:
+        """Return the names that were added, removed or changed from one state to another.
+
+        Args:
+            a: A snapshot, the number of a transaction, or "HEAD".
+            b: The like.
+        """
+        return queries.diff(self._history.fold(), self._line(a), self._line(b))
+
+    def export(self, path: str | Path, at: str | int | None = None) -> int:
+        """Write the plain files of a state into a new folder, all bytes checked; returns how many.
+
+        Args:
+            path: The folder, which appears when it is whole.
+            at: A snapshot or the number of a transaction; by default the present state.
+        """
+        line = self._at if at is None else self._line(at)
+        fold = self._history.fold()
+        items = [(name, entry) for name, entry in fold.each(line) if "view" in (entry.op or {})]
+        return export(
+            (
+                (contained((entry.op or {})["view"], "view"), self._payload(name, entry, fold, is_trusted=False)[0])
+                for name, entry in items
+            ),
+            Path(path),
+        )
 
     def snapshots(self) -> Snapshots:
         """Return the snapshots, oldest first."""
@@ -369,7 +432,7 @@ class Store:
         return found is not None
 
     def __len__(self) -> int:
-        return sum(1 for _ in self._history.fold().items(self._at))
+        return sum(1 for _ in self._history.fold().each(self._at))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.list())
@@ -433,6 +496,8 @@ class Store:
 
     def _line(self, at: str | int) -> int:
         fold = self._history.fold()
+        if at == "HEAD":
+            return fold.seq if self._at is None else self._at
         if isinstance(at, str):
             found = fold.snapshot(at, self._at)
             if found is None:
@@ -485,7 +550,7 @@ class Store:
         return payload, read_kind(op), about
 
     def _unknown(self, name: str, fold: Fold) -> KeyError:
-        near = get_close_matches(name, [known for known, _ in fold.items(self._at)], n=3)
+        near = get_close_matches(name, [known for known, _ in fold.each(self._at)], n=3)
         return KeyError(
             f"expected the name of an item, got {name!r}" + (f"; near it: {', '.join(near)}" if near else "")
         )

@@ -116,7 +116,7 @@ def _of_payload(root: Path, uuid: str, name: str, entry: Entry, fold: Fold, *, i
 def _of_views(root: Path, fold: Fold) -> Iterator[Fault]:
     views = Views(root)
     last = {op.get("name") for op in fold.last["ops"]} if fold.last else set()
-    for name, entry in fold.items():
+    for name, entry in fold.each():
         try:
             path = views.path(entry)
             if path is None:
