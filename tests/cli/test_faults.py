@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ataraxis_data_structures import DataLogger, ProcessingTracker, assemble_log_archives, cli
@@ -56,12 +57,16 @@ GOOD = {
     "jobs status": "jobs status {tracker}",
     "jobs retry": "jobs retry {tracker}",
     "jobs reset": "jobs reset {tracker} --all",
+    "data contract": "data contract {data}",
+    "data product": "data product --input-npz {data} --output-product {empty}/product.h5",
+    "data guard check": "data guard check --all --json --repository {repository}",
+    "data guard install": "data guard install {repository}",
     "checksum": "checksum {folder}",
     "compare": "compare {folder} {log}",
     "transfer": "transfer {folder} {root}/copy",
     "delete": "delete {folder} --yes",
 }
-NEEDS = {"log export": "mcap", "log plot": "matplotlib"}
+NEEDS = {"log export": "mcap", "log plot": "matplotlib", "data product": "h5py"}
 
 TABLE = {
     "demo": {
@@ -166,6 +171,30 @@ TABLE = {
         "denied": Row("jobs reset {tracker} --all", DENIED),
         "full": Row("jobs reset {full}/tracker.yaml --all", FULL),
     },
+    "data contract": {
+        "missing": Row("data contract {nowhere}", NO_FILE),
+        "wrong": Row("data contract {notes}", "expected an npz archive or an HDF5 file"),
+        "denied": Row("data contract {data} --convert {locked}/a.npz", DENIED),
+        "full": Row("data contract {data} --convert {full}/a.npz", FULL),
+    },
+    "data product": {
+        "missing": Row("data product --input-npz {nowhere} --output-product {root}/a.h5", NO_FILE),
+        "wrong": Row("data product --input-npz {notes} --output-product {root}/a.h5", "expected an npz archive"),
+        "denied": Row("data product --input-npz {data} --output-product {locked}/a.h5", DENIED),
+        "full": Row("data product --input-npz {data} --output-product {full}/a.h5", FULL),
+    },
+    "data guard check": {
+        "missing": Row("data guard check --repository {nowhere}", NO_FILE),
+        "wrong": Row("data guard check --repository {folder}", "not a git repository"),
+        "denied": Row("data guard check --repository {locked}/inner", DENIED),
+        "full": "writes nothing",
+    },
+    "data guard install": {
+        "missing": Row("data guard install {nowhere}", NO_FILE),
+        "wrong": Row("data guard install {folder}", "not a git repository"),
+        "denied": Row("data guard install {locked}/inner", DENIED),
+        "full": "writes two small files, as every command that makes a file of its own does",
+    },
     "checksum": {
         "missing": Row("checksum {nowhere}", NO_FILE),
         "wrong": Row("checksum {notes}", NO_FOLDER),
@@ -209,6 +238,13 @@ def logs(tmp_path_factory):
     return root
 
 
+def save_ptycho(path):
+    """Write a data set that keeps its contract; each array is larger than what a full disk leaves."""
+    ones = np.ones((2, 64, 64), np.float32)
+    guesses = {name: np.ones((64, 64), np.complex64) for name in ("objectGuess", "probeGuess")}
+    np.savez(path, diffraction=ones, xcoords=np.zeros(2), ycoords=np.zeros(2), **guesses)
+
+
 @pytest.fixture
 def scene(logs, tmp_path):
     """Return what command lines name, in a folder of this test."""
@@ -223,12 +259,16 @@ def scene(logs, tmp_path):
     tracker.start_job(job)
     tracker.fail_job(job, "a camera is missing")
     shutil.copytree(root / "log", root / "sealed")
+    subprocess.run(["git", "init", "-q", root / "repository"], check=True)
+    save_ptycho(root / "data.npz")
     places = {name: root / name for name in ("folder", "empty", "locked", "nowhere")}
     return places | {
         "root": root,
         "notes": root / "notes.txt",
         "broken": root / "broken.yaml",
         "tracker": tracker.file_path,
+        "repository": root / "repository",
+        "data": root / "data.npz",
         "files": root / "files" / "rig_data_log",
         "log": root / "log" / "rig_data_log",
         "sealed": root / "sealed" / "rig_data_log",

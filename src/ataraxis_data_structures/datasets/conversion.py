@@ -81,16 +81,19 @@ def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 @contextmanager
 def new_hdf5(path: Path) -> Iterator[Any]:
     """Give an HDF5 file to write that gets its name, synced, when the block ends; on an exception nothing changes."""
+    h5py = import_h5py()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with import_h5py().File(temporary, "w") as file:
+        with h5py.File(temporary, "w") as file:
             yield file
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno:  # h5py's texts are a paragraph of addresses
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from None
         raise
     sync_folder(path.parent)
 

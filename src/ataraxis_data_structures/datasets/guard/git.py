@@ -65,8 +65,9 @@ def _literal(path: Path | str) -> str:
 
 def run_git(repository: Path | str, *words: str, given: bytes = b"", statuses: Sequence[int] = (0,)) -> bytes:
     """Return what a command of git prints; one that fails is a ValueError with its own words."""
-    command = ["git", "-C", str(repository), *words]
-    done = subprocess.run(command, input=given, capture_output=True, check=False)  # noqa: S603 no shell
+    # As its working folder and not by -C: what is wrong with the folder is then told by the system itself.
+    command = ["git", *words]
+    done = subprocess.run(command, cwd=repository, input=given, capture_output=True, check=False)  # noqa: S603 no shell
     if done.returncode in statuses:
         return done.stdout
     said = done.stderr.decode(errors="replace").strip()

@@ -10,6 +10,7 @@ Example:
 """
 
 import argparse
+from pathlib import Path
 
 from ....datasets import guard
 from ...render import add_json, human_bytes, print_json
@@ -19,6 +20,7 @@ from ...terminal import print_error, print_line
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("files", nargs="*", help="judge these files of the index (default: what is staged)")
+    parser.add_argument("--repository", type=Path, default=Path(), metavar="DIR", help="a folder of it (default: here)")
     scope = parser.add_mutually_exclusive_group()
     scope.add_argument("--all", action="store_true", help="judge the whole index")
     scope.add_argument("--history", action="store_true", help="judge every blob of the history")
@@ -40,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _find(arguments: argparse.Namespace) -> list[guard.Finding]:
     if arguments.history:
-        return guard.check_history()
+        return guard.check_history(arguments.repository)
     if arguments.all or arguments.files:
-        return guard.check_index(paths=arguments.files)
-    return guard.check_staged()
+        return guard.check_index(arguments.repository, arguments.files)
+    return guard.check_staged(arguments.repository)
