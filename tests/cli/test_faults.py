@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from ataraxis_data_structures import DataLogger, ProcessingTracker, assemble_log_archives, cli
+from ataraxis_data_structures.store.store import Store
 from ataraxis_data_structures.system import platform
 from conftest_cli import PROGRAM, record
 
@@ -57,6 +58,8 @@ GOOD = {
     "jobs status": "jobs status {tracker}",
     "jobs retry": "jobs retry {tracker}",
     "jobs reset": "jobs reset {tracker} --all",
+    "data fetch": "data fetch kept --root {store}",
+    "data list": "data list {store}",
     "data contract": "data contract {data}",
     "data product": "data product --input-npz {data} --output-product {empty}/product.h5",
     "data guard check": "data guard check --all --json --repository {repository}",
@@ -171,6 +174,18 @@ TABLE = {
         "denied": Row("jobs reset {tracker} --all", DENIED),
         "full": Row("jobs reset {full}/tracker.yaml --all", FULL),
     },
+    "data fetch": {
+        "missing": Row("data fetch kept --root {nowhere}", "expected a store"),
+        "wrong": Row("data fetch ftp://127.0.0.1:9/a --root {root}/new", "[fetch]"),
+        "denied": Row("data fetch http://127.0.0.1:9/a --root {locked}/new", DENIED),
+        "full": Row("data fetch http://127.0.0.1:9/a --root {full}/new --retries 0", FULL),
+    },
+    "data list": {
+        "missing": Row("data list {nowhere}", "expected a store"),
+        "wrong": Row("data list {folder}", "expected a store"),
+        "denied": Row("data list {locked}", DENIED),
+        "full": "writes nothing",
+    },
     "data contract": {
         "missing": Row("data contract {nowhere}", NO_FILE),
         "wrong": Row("data contract {notes}", "expected an npz archive or an HDF5 file"),
@@ -261,6 +276,7 @@ def scene(logs, tmp_path):
     shutil.copytree(root / "log", root / "sealed")
     subprocess.run(["git", "init", "-q", root / "repository"], check=True)
     save_ptycho(root / "data.npz")
+    Store(root / "store").add("external/kept", root / "data.npz")
     places = {name: root / name for name in ("folder", "empty", "locked", "nowhere")}
     return places | {
         "root": root,
@@ -269,6 +285,7 @@ def scene(logs, tmp_path):
         "tracker": tracker.file_path,
         "repository": root / "repository",
         "data": root / "data.npz",
+        "store": root / "store",
         "files": root / "files" / "rig_data_log",
         "log": root / "log" / "rig_data_log",
         "sealed": root / "sealed" / "rig_data_log",

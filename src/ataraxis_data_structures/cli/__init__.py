@@ -36,6 +36,8 @@ _COMMANDS: dict[str, str] = {
     "jobs status": "show where the jobs of a tracker stand",
     "jobs retry": "schedule failed or abandoned jobs anew",
     "jobs reset": "schedule chosen jobs anew",
+    "data fetch": "download a file whole into a data store",
+    "data list": "list the data sets of a store",
     "data contract": "check a data set against a contract, by headers",
     "data product": "write a Ptychodus product file, or read one",
     "data guard check": "say which staged files are data and not for git",

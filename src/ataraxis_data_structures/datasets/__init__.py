@@ -1,5 +1,13 @@
 """Data sets: what they must hold, where they come from, and what is made of them."""
 
+# contract headers known conversion   what a data set must hold, by headers alone
+# product                             Ptychodus product files
+# http download credentials           files from the network, whole or not at all
+# registry                            data sets by name, kept in a store
+# guard/                              data files stay out of git
+#
+# Names are found on first use: the hook of the guard needs neither NumPy nor a store.
+
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -11,18 +19,21 @@ if TYPE_CHECKING:
     from .conversion import convert as convert
     from .known import check as check
     from .known import find_contract as find_contract
+    from .registry import download_dataset as download_dataset
+    from .registry import export_dvc as export_dvc
+    from .registry import fetch_dataset as fetch_dataset
+    from .registry import layout as layout
+    from .registry import register_dataset as register_dataset
 
-_HOMES = {
-    "Contract": "contract",
-    "Field": "contract",
-    "Problem": "contract",
-    "Report": "contract",
-    "check": "known",
-    "convert": "conversion",
-    "find_contract": "known",
+_PUBLIC = {
+    "contract": "Contract Field Problem Report",
+    "conversion": "convert",
+    "known": "check find_contract",
+    "registry": "download_dataset export_dvc fetch_dataset layout register_dataset",
 }
+_HOMES = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 
-__all__ = ["Contract", "Field", "Problem", "Report", "check", "convert", "find_contract"]
+__all__ = sorted(_HOMES)  # noqa: PLE0605 a list, made from the table
 
 
 def __getattr__(name: str) -> object:
@@ -34,4 +45,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return list(__all__)

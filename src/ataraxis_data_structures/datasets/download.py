@@ -8,7 +8,7 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from http.client import HTTPResponse
 from pathlib import Path
@@ -99,9 +99,7 @@ def download(
         ValueError: The URL is neither http nor https, or the SHA-256 none.
     """
     wanted = checked_sha256(sha256)
-    with ExitStack() as opened:
-        fd = _open_locked(partial)
-        opened.callback(os.close, fd)
+    with exclusive(partial) as fd:
         work = _Download(url, partial, fd, wanted, dict(headers or {}), timeout_s, is_shown=is_shown)
         yield work.run(retries)
         for path in (partial, work.state_path):
@@ -122,8 +120,17 @@ def checked_sha256(sha256: str | None) -> str | None:
     return digest
 
 
+@contextmanager
+def exclusive(path: Path) -> Iterator[int]:
+    """Hold the lock of a file, which is made; gives its descriptor. Who comes second waits, and death frees it."""
+    fd = _open_locked(path)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
 def _open_locked(path: Path) -> int:
-    """Open the partial file, once no other process downloads to it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -135,7 +142,7 @@ def _open_locked(path: Path) -> int:
         except BaseException:
             os.close(fd)
             raise
-        os.close(fd)  # whoever had the lock has finished, and removed it
+        os.close(fd)  # whoever had the lock has finished, and removed the file
 
 
 class _Download:
