@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ataraxis_data_structures import DataLogger, ProcessingTracker, assemble_log_archives, cli
-from ataraxis_data_structures.store.store import Store
+from ataraxis_data_structures import DataLogger, ProcessingTracker, Store, assemble_log_archives, cli
 from ataraxis_data_structures.system import platform
 from conftest_cli import PROGRAM, record
 
@@ -38,6 +37,7 @@ NO_LOG = "axds log ls"
 DENIED = "ermission denied; ask its owner"
 FULL = "No space left on device; free some space"
 NO_SEGMENT = "axds shm ls"
+NO_STORE = "expected a store"
 
 # What runs well, for the faults that come from outside: a reader that leaves, an output without room, Ctrl-C.
 GOOD = {
@@ -58,6 +58,25 @@ GOOD = {
     "jobs status": "jobs status {tracker}",
     "jobs retry": "jobs retry {tracker}",
     "jobs reset": "jobs reset {tracker} --all",
+    "store init": "store init {root}/new",
+    "store ls": "store ls {store}",
+    "store show": "store show {store} a",
+    "store add": "store add {store} b --value 1",
+    "store get": "store get {store} a",
+    "store rm": "store rm {store} a",
+    "store describe": "store describe {store}",
+    "store status": "store status {store}",
+    "store verify": "store verify {store}",
+    "store repair": "store repair {store}",
+    "store gc": "store gc {store}",
+    "store export": "store export {store} {root}/out",
+    "store adopt": "store adopt {store} a",
+    "store snapshot create": "store snapshot create {store} s2",
+    "store snapshot list": "store snapshot list {store}",
+    "store snapshot show": "store snapshot show {store} s1",
+    "store snapshot diff": "store snapshot diff {store} s1",
+    "store snapshot restore": "store snapshot restore {store} s1",
+    "store snapshot delete": "store snapshot delete {store} s1",
     "data fetch": "data fetch kept --root {store}",
     "data list": "data list {store}",
     "data contract": "data contract {data}",
@@ -174,6 +193,120 @@ TABLE = {
         "denied": Row("jobs reset {tracker} --all", DENIED),
         "full": Row("jobs reset {full}/tracker.yaml --all", FULL),
     },
+    "store init": {
+        "missing": "makes the folder it is given",
+        "wrong": Row("store init {notes}", NO_FOLDER),
+        "denied": Row("store init {locked}/deep", DENIED),
+        "full": Row("store init {full}/new", FULL),
+    },
+    "store ls": {
+        "missing": Row("store ls {nowhere}", NO_STORE),
+        "wrong": Row("store ls {empty}", NO_STORE),
+        "denied": Row("store ls {store}", DENIED),
+        "full": "writes nothing",
+    },
+    "store show": {
+        "missing": Row("store show {nowhere} a", NO_STORE),
+        "wrong": Row("store show {empty} a", NO_STORE),
+        "denied": Row("store show {store} a", DENIED),
+        "full": "writes nothing",
+    },
+    "store add": {
+        "missing": Row("store add {nowhere} b --value 1", NO_STORE),
+        "wrong": Row("store add {empty} b --value 1", NO_STORE),
+        "denied": Row("store add {store} b --value 1", DENIED),
+        "full": Row("store add {full}/store b {folder}/data.bin", FULL),
+    },
+    "store get": {
+        "missing": Row("store get {nowhere} a", NO_STORE),
+        "wrong": Row("store get {empty} a", NO_STORE),
+        "denied": Row("store get {store} a", DENIED),
+        "full": "writes nothing",
+    },
+    "store rm": {
+        "missing": Row("store rm {nowhere} a", NO_STORE),
+        "wrong": Row("store rm {empty} a", NO_STORE),
+        "denied": Row("store rm {store} a", DENIED),
+        "full": "adds one line to a file whose last page has room",
+    },
+    "store describe": {
+        "missing": Row("store describe {nowhere}", NO_STORE),
+        "wrong": Row("store describe {empty}", NO_STORE),
+        "denied": Row("store describe {store}", DENIED),
+        "full": "writes nothing",
+    },
+    "store status": {
+        "missing": Row("store status {nowhere}", NO_STORE),
+        "wrong": Row("store status {empty}", NO_STORE),
+        "denied": Row("store status {store}", DENIED),
+        "full": "writes nothing",
+    },
+    "store verify": {
+        "missing": Row("store verify {nowhere}", NO_STORE),
+        "wrong": Row("store verify {empty}", NO_STORE),
+        "denied": Row("store verify {store}", DENIED),
+        "full": "writes nothing",
+    },
+    "store repair": {
+        "missing": Row("store repair {nowhere}", NO_STORE),
+        "wrong": Row("store repair {empty}", NO_STORE),
+        "denied": Row("store repair {store}", DENIED),
+        "full": "writes what was lost, and nothing was",
+    },
+    "store gc": {
+        "missing": Row("store gc {nowhere}", NO_STORE),
+        "wrong": Row("store gc {empty}", NO_STORE),
+        "denied": Row("store gc {store}", DENIED),
+        "full": "frees space",
+    },
+    "store export": {
+        "missing": Row("store export {nowhere} {root}/out", NO_STORE),
+        "wrong": Row("store export {empty} {root}/out", NO_STORE),
+        "denied": Row("store export {store} {root}/out", DENIED),
+        "full": Row("store export {store} {full}/out", FULL),
+    },
+    "store adopt": {
+        "missing": Row("store adopt {nowhere} a", NO_STORE),
+        "wrong": Row("store adopt {empty} a", NO_STORE),
+        "denied": Row("store adopt {store} a", DENIED),
+        "full": Row("store adopt {full}/store a", FULL),
+    },
+    "store snapshot create": {
+        "missing": Row("store snapshot create {nowhere} s2", NO_STORE),
+        "wrong": Row("store snapshot create {empty} s2", NO_STORE),
+        "denied": Row("store snapshot create {store} s2", DENIED),
+        "full": "adds one line to a file whose last page has room",
+    },
+    "store snapshot list": {
+        "missing": Row("store snapshot list {nowhere}", NO_STORE),
+        "wrong": Row("store snapshot list {empty}", NO_STORE),
+        "denied": Row("store snapshot list {store}", DENIED),
+        "full": "writes nothing",
+    },
+    "store snapshot show": {
+        "missing": Row("store snapshot show {nowhere} s1", NO_STORE),
+        "wrong": Row("store snapshot show {empty} s1", NO_STORE),
+        "denied": Row("store snapshot show {store} s1", DENIED),
+        "full": "writes nothing",
+    },
+    "store snapshot diff": {
+        "missing": Row("store snapshot diff {nowhere} s1", NO_STORE),
+        "wrong": Row("store snapshot diff {empty} s1", NO_STORE),
+        "denied": Row("store snapshot diff {store} s1", DENIED),
+        "full": "writes nothing",
+    },
+    "store snapshot restore": {
+        "missing": Row("store snapshot restore {nowhere} s1", NO_STORE),
+        "wrong": Row("store snapshot restore {empty} s1", NO_STORE),
+        "denied": Row("store snapshot restore {store} s1", DENIED),
+        "full": "adds one line to a file whose last page has room",
+    },
+    "store snapshot delete": {
+        "missing": Row("store snapshot delete {nowhere} s1", NO_STORE),
+        "wrong": Row("store snapshot delete {empty} s1", NO_STORE),
+        "denied": Row("store snapshot delete {store} s1", DENIED),
+        "full": "adds one line to a file whose last page has room",
+    },
     "data fetch": {
         "missing": Row("data fetch kept --root {nowhere}", "expected a store"),
         "wrong": Row("data fetch ftp://127.0.0.1:9/a --root {root}/new", "[fetch]"),
@@ -273,10 +406,13 @@ def scene(logs, tmp_path):
     (job,) = tracker.initialize_jobs([("video", "s1")])
     tracker.start_job(job)
     tracker.fail_job(job, "a camera is missing")
+    store = Store(root / "store")
+    store.add("a", {"x": "text" * 2000})
+    store.snapshot("s1")
     shutil.copytree(root / "log", root / "sealed")
     subprocess.run(["git", "init", "-q", root / "repository"], check=True)
     save_ptycho(root / "data.npz")
-    Store(root / "store").add("external/kept", root / "data.npz")
+    store.add("external/kept", root / "data.npz")
     places = {name: root / name for name in ("folder", "empty", "locked", "nowhere")}
     return places | {
         "root": root,
@@ -285,10 +421,10 @@ def scene(logs, tmp_path):
         "tracker": tracker.file_path,
         "repository": root / "repository",
         "data": root / "data.npz",
-        "store": root / "store",
         "files": root / "files" / "rig_data_log",
         "log": root / "log" / "rig_data_log",
         "sealed": root / "sealed" / "rig_data_log",
+        "store": store.path,
         "segment": f"axds-fault-{os.getpid()}",
         "foreign": f"foreign-{os.getpid()}",
     }
@@ -297,6 +433,7 @@ def scene(logs, tmp_path):
 def seal(scene):
     """Take from everybody what the faults `denied` are denied; return a deed that gives it back."""
     places = [scene["locked"], scene["sealed"] / "1_log.npz", scene["tracker"]]
+    places.append(scene["store"] / ".axds" / "ledger")
     places += [path for path in platform.FOLDER.iterdir() if path.name.startswith("axds-")]
     modes = {path: path.stat().st_mode for path in places}
     for path in places:
@@ -308,6 +445,7 @@ def fill(scene, disk):
     """Put a log, a tracker and nothing else on a small disk, and leave no room."""
     shutil.copytree(scene["files"], disk / "rig_data_log")
     shutil.copy(scene["tracker"], disk / "tracker.yaml")
+    shutil.copytree(scene["store"], disk / "store")
     room = os.statvfs(disk)
     (disk / "filler").write_bytes(bytes(room.f_bavail * room.f_frsize))
 

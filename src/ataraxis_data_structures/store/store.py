@@ -334,6 +334,15 @@ class Store:
         """Return a value mapped or read on demand, unchecked: an array is a read-only map of its payload."""
         return self._read(name, "open", is_trusted=trust)
 
+    def checked_file(self, name: str) -> Path | None:
+        """Return a file with the bytes of an item, all checked, for a copy of them; None for a reference."""
+        base, entry, fold = self._find(name)
+        payload, kind, _ = self._payload(base, entry, fold, is_trusted=False)
+        if kind is None:
+            return None
+        payload.check()
+        return payload.path
+
     def info(self, name: str) -> Item:
         """Return what is known of an item, or of `name@version`."""
         base, entry, _ = self._find(name)

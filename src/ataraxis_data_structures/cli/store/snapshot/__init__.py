@@ -1,0 +1,1 @@
+"""Commands for snapshots of a store."""
