@@ -482,3 +482,29 @@ def test_a_url_without_fsspec_is_an_error_that_names_the_extra(tmp_path, source,
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(ImportError, match=r"ataraxis-data-structures\[remote\]"):
         transfer_directory(source, "s3://bucket/t")
+
+
+def test_a_source_that_is_marked_partial_arrives_with_its_mark(tmp_path, plant):
+    source = plant(tmp_path / "s", {"f": b"f", ".axds.partial/rest": b"half"})
+    target = plant(tmp_path / "t", {"f": b"old"})
+    for _ in range(2):
+        for place in (target, tmp_path / "new"):
+            transfer_directory(source, place)
+            assert listing(place) == listing(source)
+
+
+@pytest.mark.parametrize("name", [".t.partial", ".t.removed", "t/.axds.partial"])
+def test_what_an_interrupted_call_left_is_no_source(tmp_path, plant, name):
+    plant(tmp_path / name, {"f": b"half"})
+    with pytest.raises(RuntimeError, match="interrupted"):
+        transfer_directory(tmp_path / name, tmp_path / "u")
+    assert not (tmp_path / "u").exists()
+
+
+def test_a_removal_that_ended_is_ended_for_a_second_call_too(tmp_path, source):
+    transfer_directory(source, tmp_path / "t", remove_source=True)
+    with pytest.warns(RuntimeWarning, match="is gone"):
+        transfer_directory(source, tmp_path / "t", remove_source=True)
+    for other in (tmp_path / "nowhere/source", tmp_path / "nowhere"):
+        with pytest.raises(FileNotFoundError):
+            transfer_directory(tmp_path / "nowhere/source", other, remove_source=True)
