@@ -365,11 +365,21 @@ def test_a_dead_producers_lane_with_a_damaged_tail_is_drained_and_retired(queue)
         assert drain.retire_finished() == 1
 
 
-def test_a_segment_that_is_no_lane_is_refused():
-    block = Segment.create("axds-0000000000-1", 100, kind=Kind.LANE)
-    with pytest.raises(SegmentError):
-        LogDrain.salvage("axds-0000000000")
+def test_a_lane_that_is_none_is_named_and_those_beside_it_are_drained(queue):
+    in_child(put_numbered, queue, 3)
+    bad = f"{queue.name}-77"
+    block = Segment.create(bad, 100, kind=Kind.LANE)
+    assert queue.hub.register(0x77)
+    with LogDrain.attach(queue.name) as drain:
+        assert len(drain_once(drain)) == 3
+        assert list(drain.unreadable) == [bad]
+        assert "format" in drain.unreadable[bad]
+    with LogDrain.salvage(queue.name) as drain:
+        assert list(drain.unreadable) == [bad]
     block.unlink()
+
+
+def test_a_segment_that_is_no_queue_is_refused():
     block = Segment.create("axds-0000000000", 100, kind=Kind.QUEUE)
     with pytest.raises(SegmentError):
         LogDrain.attach("axds-0000000000")

@@ -71,7 +71,7 @@ typedef struct {
 } axds_total;
 
 typedef struct {
-    uint64_t queue_id, creator, pid_namespace;
+    uint64_t queue_id;
     uint32_t salt, format, drop_newest, slots;
     AXDS_LINE uint32_t state;
     AXDS_LINE uint32_t event_seq;              /* the consumer sleeps here */

@@ -44,8 +44,6 @@ cdef extern from "lane.h" nogil:
 
     ctypedef struct axds_hub:
         uint64_t queue_id
-        uint64_t creator
-        uint64_t pid_namespace
         uint32_t salt
         uint32_t format
         uint32_t drop_newest

@@ -21,8 +21,6 @@ class Hub:
         self,
         queue_id: int,
         salt: int,
-        creator: int,
-        pid_namespace: int,
         *,
         drop_newest: bool = False,
         slots: int = 4096,
@@ -32,10 +30,6 @@ class Hub:
     def queue_id(self) -> int: ...
     @property
     def salt(self) -> int: ...
-    @property
-    def creator(self) -> int: ...
-    @property
-    def pid_namespace(self) -> int: ...
     @property
     def drop_newest(self) -> bool: ...
     def change_state(self, before: str, after: str) -> bool: ...

@@ -41,16 +41,13 @@ cdef class Hub:
         self.memory = memory
         self.hub = <axds_hub *>&memory[0]
 
-    def initialise(self, uint64_t queue_id, uint32_t salt, uint64_t creator, uint64_t pid_namespace, *,
-                   bint drop_newest=False, uint32_t slots=AXDS_SLOTS) -> None:
+    def initialise(self, uint64_t queue_id, uint32_t salt, *, bint drop_newest=False, uint32_t slots=AXDS_SLOTS) -> None:
         """Lay a new hub; nobody else may see the memory yet."""
         if not salt or not 0 < slots <= AXDS_SLOTS:
             raise ValueError(f"expected a salt and 1 to {AXDS_SLOTS} slots, got {salt} and {slots}")
         memset(self.hub, 0, sizeof(axds_hub))
         self.hub.queue_id = queue_id
         self.hub.salt = salt
-        self.hub.creator = creator
-        self.hub.pid_namespace = pid_namespace
         self.hub.drop_newest = drop_newest
         self.hub.slots = slots
         self.hub.next_claim = 1
@@ -68,15 +65,6 @@ cdef class Hub:
     @property
     def salt(self) -> int:
         return self.hub.salt
-
-    @property
-    def creator(self) -> int:
-        """Identity of the process that made the queue."""
-        return self.hub.creator
-
-    @property
-    def pid_namespace(self) -> int:
-        return self.hub.pid_namespace
 
     @property
     def drop_newest(self) -> bool:

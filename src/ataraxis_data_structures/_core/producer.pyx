@@ -278,17 +278,16 @@ cdef class Producer:
         with nogil:
             axds_wait_for_space(&writer.writer, need, slice_ns)
         axds_count(writer.writer.lane.blocked_ns, axds_now_ns() - start)
-        if axds_now_ns() - start >= SLICE_NS and self._is_abandoned():
-            raise ChildProcessError("expected a living logger, but its process and the one that started it ended; the "
-                                    "lanes keep what was put for the recovery of the log directory")
         if yield_turn:  # a signal handler may put too
             writer.leave_turn()
-            try:
-                PyErr_CheckSignals()
-            finally:
-                writer.take_turn(True, NEVER)
-        else:
+        try:
             PyErr_CheckSignals()
+            if axds_now_ns() - start >= SLICE_NS and self._is_abandoned():
+                raise ChildProcessError("expected a living logger, but its process and the one that started it ended; "
+                                        "the lanes keep what was put for the recovery of the log directory")
+        finally:
+            if yield_turn:
+                writer.take_turn(True, NEVER)
         return True
 
     cdef int _raise_full(self, Writer writer, uint32_t state, bint block) except -1:

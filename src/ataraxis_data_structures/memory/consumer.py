@@ -3,16 +3,16 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Self
 
 from .._core import frame
 from .._core.lane import HUB_BYTES, Hub, monotonic_ns
 from ..errors import QueueBusyError, SegmentError
-from ..system import process
+from ..system import platform, process
 from ..system.process import is_alive, own_identity, pid_of
 from .lane import Lane, Lanes, find_lanes, lane_name
-from .segment import Kind, Segment
+from .segment import Kind, Segment, creator_alive
 
 if TYPE_CHECKING:  # it brings numpy, which costs a logger process half of its start
     from .._core.record import LogPackage
@@ -32,9 +32,12 @@ class LogDrain:
     of whole records; what was written elsewhere is then released. Close it, or use it as a context.
     """
 
-    def __init__(self, name: str, hub: Hub | None, lanes: list[Lane]) -> None:
+    def __init__(self, name: str, block: Segment | None, hub: Hub | None, lanes: list[Lane]) -> None:
         self.name = name
+        self._block = block
         self._hub = hub
+        self.unreadable: dict[str, str] = {}
+        """Lanes that can't be read, by name: why. Whatever they hold stays in them."""
         self._salvaged = {lane.claim: lane for lane in lanes}
         self._lanes = None if hub is None else Lanes(name, hub)
         self._state_seen = "new"
@@ -45,9 +48,12 @@ class LogDrain:
         """For each source four words that the consumer keeps: messages written, synced, bytes written, dropped."""
 
     @classmethod
-    def attach(cls, name: str, *, patience_s: float = _PATIENCE_S) -> Self:
-        """Become the consumer of a queue; QueueBusyError if another one that lives stays it for `patience_s`."""
-        drain = cls(name, open_hub(name)[1], [])
+    def attach(cls, name: str, *, patience_s: float = _PATIENCE_S, abandoned: bool = False) -> Self:
+        """Become the consumer of a queue; QueueBusyError if another one that lives stays it for `patience_s`.
+
+        `abandoned` says that all its processes are known to be dead: then it may be of another pid namespace.
+        """
+        drain = cls(name, *open_hub(name, abandoned=abandoned), [])
         drain.sit_down(patience_s)
         return drain
 
@@ -57,15 +63,20 @@ class LogDrain:
 
         Lanes whose owner still lives are among them: it may go on to put.
         """
-        lanes = []
+        lanes, unreadable = [], {}
         for found in find_lanes(name):
             try:
                 lane = Lane(found)
             except FileNotFoundError:
                 continue
+            except (SegmentError, PermissionError) as error:
+                unreadable[found] = str(error)
+                continue
             lane.sit_down()
             lanes.append(lane)
-        return cls(name, None, lanes)
+        drain = cls(name, None, None, lanes)
+        drain.unreadable = unreadable
+        return drain
 
     @property
     def hub(self) -> Hub:
@@ -87,7 +98,7 @@ class LogDrain:
     @property
     def creator_alive(self) -> bool:
         """Whether the process that made the queue still runs."""
-        return self._hub is not None and is_alive(self._hub.creator)
+        return self._block is not None and creator_alive(self.name, self._block.head)
 
     @property
     def state(self) -> str:
@@ -118,6 +129,7 @@ class LogDrain:
         if self._hub is not None and self._lanes is not None:
             for claim in self._lanes.missing:
                 self._hub.forget(claim)
+            self.unreadable = {lane_name(self.name, claim): why for claim, why in self._lanes.unreadable.items()}
         return lanes
 
     def turns(self, max_bytes: int = 1 << 18) -> Iterator[tuple[Lane, memoryview]]:
@@ -171,6 +183,12 @@ class LogDrain:
         """Tell whether any process that has a lane still runs."""
         return any(lane.owner_alive() for lane in self.lanes())
 
+    def remove(self) -> None:
+        """Remove a queue that is closed and drained, with its lanes, and let go of it; unreadable lanes stay."""
+        keep = set(self.unreadable)
+        self.close()
+        remove_names(self.name, keep)
+
     def pop(self) -> "LogPackage | None":
         """Take the next whole message out of the queue, or None if there is none."""
         for lane in self.lanes():
@@ -220,8 +238,13 @@ class LogDrain:
                 hub.forget(hub.last_retired)
 
 
-def open_hub(name: str, *, id: int | None = None) -> tuple[Segment, Hub]:  # noqa: A002 the segment's word
-    """Map the words that all processes of a queue share."""
+def open_hub(
+    name: str,
+    *,
+    id: int | None = None,  # noqa: A002 the segment's word
+    abandoned: bool = False,
+) -> tuple[Segment, Hub]:
+    """Map the words that all processes of a queue share; one of another pid namespace only if it is abandoned."""
     block = Segment.attach(name, id=id, kind=Kind.QUEUE)
     if block.size_bytes < HUB_BYTES:
         raise SegmentError(f"expected {HUB_BYTES} bytes in the queue {name!r}, got {block.size_bytes}")
@@ -230,10 +253,23 @@ def open_hub(name: str, *, id: int | None = None) -> tuple[Segment, Hub]:  # noq
         hub.check()
     except ValueError as error:
         raise SegmentError(f"expected a queue in {name!r}: {error}") from error
-    if hub.pid_namespace != process.pid_namespace():
+    if not abandoned and block.head.pid_namespace != process.pid_namespace():
         raise RuntimeError("expected a process of the same pid namespace as the queue: in another one, a dead producer "
                            "could not be told from a living one")  # fmt: skip
     return block, hub
+
+
+def remove_names(name: str, keep: Collection[str] = ()) -> list[str]:
+    """Remove the segments of a queue, and return the names that only another user may remove."""
+    left = []
+    for found in (*find_lanes(name), name):  # the queue last: it leads to the others
+        if found in keep:
+            continue
+        try:
+            (platform.FOLDER / found).unlink(missing_ok=True)
+        except PermissionError:
+            left.append(found)
+    return left
 
 
 def take_seat(hub: Hub, name: str, patience_s: float = _PATIENCE_S) -> None:

@@ -1,6 +1,7 @@
 """The consumer's end of one producer's lane, and which lanes a queue has."""
 
 import json
+import re
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LOOK_BYTES = 1 << 20
+_CLAIM = re.compile("[1-9a-f][0-9a-f]*")
 _ROW = struct.Struct(frame.ROW_FORMAT)
 
 
@@ -138,6 +140,8 @@ class Lanes:
         self._held: dict[int, Lane] = {}
         self.missing: set[int] = set()
         """Claims whose segment is gone: swept, or removed by a consumer that did not get to strike them off."""
+        self.unreadable: dict[int, str] = {}
+        """Claims whose segment is damaged, or another user's: why."""
         self.seen: int = -1
 
     def refresh(self) -> dict[int, Lane]:
@@ -147,14 +151,19 @@ class Lanes:
             return self._held
         claims = self._hub.claims()
         held: dict[int, Lane] = {}
+        self.unreadable = {}
         for claim in claims:
-            lane = self._held.get(claim) or _attach(lane_name(self._name, claim), self._hub)
+            try:
+                lane = self._held.get(claim) or _attach(lane_name(self._name, claim), self._hub)
+            except (SegmentError, PermissionError) as error:
+                self.unreadable[claim] = str(error)
+                continue
             if lane is not None:
                 held[claim] = lane
         for claim in self._held.keys() - held.keys():
             self._held[claim].close()
         self._held = held
-        self.missing = set(claims) - held.keys()
+        self.missing = set(claims) - held.keys() - self.unreadable.keys()
         self.seen = seen
         return held
 
@@ -177,8 +186,9 @@ def lane_name(queue: str, claim: int) -> str:
 
 
 def find_lanes(queue: str) -> list[str]:
-    """Return the names of a queue's lanes from the names of the segments alone."""
-    return [name for name in segment.list_segments() if name.startswith(f"{queue}-")]
+    """Return the names of a queue's lanes, damaged ones included, oldest first."""
+    claims = (name.removeprefix(f"{queue}-") for name in segment.list_names() if name.startswith(f"{queue}-"))
+    return [lane_name(queue, claim) for claim in sorted(int(word, 16) for word in claims if _CLAIM.fullmatch(word))]
 
 
 def holds_messages(name: str) -> bool:

@@ -1,6 +1,5 @@
 """The queue that producers put log messages into, from any process."""
 
-import contextlib
 import errno
 import json
 import os
@@ -23,8 +22,8 @@ from .._core.record import LogPackage
 from ..errors import LaneFullError, QueueClosedError
 from ..system import platform, process
 from ..system.process import is_alive, own_identity
-from .consumer import LogDrain, open_hub
-from .lane import Lane, Lanes, find_lanes, holds_messages, lane_name, queue_name
+from .consumer import LogDrain, open_hub, remove_names
+from .lane import Lane, Lanes, holds_messages, lane_name, queue_name
 from .segment import Kind, Segment
 from .sweep import sweep_once
 
@@ -67,7 +66,7 @@ class LogQueue(Producer):
         self.name: str = block.name
         self.id: int = hub.queue_id
         self._lanes = Lanes(self.name, hub)
-        self._drain = LogDrain(self.name, hub, [])
+        self._drain = LogDrain(self.name, block, hub, [])
 
     @classmethod
     def create(
@@ -106,8 +105,6 @@ class LogQueue(Producer):
             Hub(block.payload).initialise(
                 queue_id,
                 salt,
-                own_identity(),
-                process.pid_namespace(),
                 drop_newest=overflow == "drop_newest",
                 slots=max_producers,
             )
@@ -223,18 +220,26 @@ class LogQueue(Producer):
         """Remove the queue and all its lanes, and return how many messages were in them; the creator calls this."""
         lost = self.qsize()
         self._hub.state = "closed"
-        for name in find_lanes(self.name):
-            with contextlib.suppress(FileNotFoundError):
-                Lane(name, hub=self._hub).discard()
-        self._block.unlink()
         self._drain.close()
+        left = remove_names(self.name)
         self._lanes.close()
         _process.writers.pop(self.id, None)
         self._let_go()
+        if left:
+            raise PermissionError(errno.EPERM, f"expected the user that made them to remove {', '.join(left)}")
         return lost
 
+    @property
+    def removable(self) -> bool:
+        """Whether this process may remove the queue: its creator may have become another user since."""
+        try:
+            owner = (platform.FOLDER / self.name).stat().st_uid
+        except FileNotFoundError:
+            return True
+        return os.geteuid() in (0, owner)
+
     def _is_abandoned(self) -> bool:
-        return not is_alive(self._hub.consumer) and not is_alive(self._hub.creator)
+        return not is_alive(self._hub.consumer) and not self._drain.creator_alive
 
     def _claim_lane(self, block: bool, timeout: float | None) -> Writer:  # noqa: FBT001 called from C
         with _process.lock:
@@ -242,7 +247,7 @@ class LogQueue(Producer):
             if known is not None:
                 return known
             _drop_closed_lanes()
-            if process.pid_namespace() != self._hub.pid_namespace:
+            if process.pid_namespace() != self._block.head.pid_namespace:
                 raise RuntimeError("expected a process of the same pid namespace as the queue, got one of another: its "
                                    "death could not be told")  # fmt: skip
             patience_s = 0.0 if not block else 1e9 if timeout is None else timeout

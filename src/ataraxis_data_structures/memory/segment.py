@@ -197,7 +197,12 @@ def creator_alive(name: str, head: Header) -> bool:
 
 def list_segments() -> list[str]:
     """Return the names of all intact segments of this library."""
-    return sorted(path.name for path in platform.FOLDER.iterdir() if peek(path.name) is not None)
+    return sorted(name for name in list_names() if peek(name) is not None)
+
+
+def list_names() -> list[str]:
+    """Return the names in the folder, whatever they are of."""
+    return os.listdir(platform.FOLDER)  # noqa: PTH208 names, not paths
 
 
 def is_stale(name: str) -> bool:

@@ -218,6 +218,8 @@ class Session:
             self._warn_of_others()
             if self.queue.state == "failed":
                 self.queue.state = "new"
+            if self.queue.state == "closed":
+                raise RuntimeError("expected the user that made the logger to start it, got another")
             self._supervisor = Supervisor(self.queue, self._settings)
             self._was_started = True
 
@@ -249,15 +251,19 @@ class Session:
                 if not supervisor.alive:
                     self._supervisor = None
             failed = self.queue.state == "failed"
-            if not failed:
-                self.queue.state = "new"
+            self.queue.hub.change_state("closing", "new")
             if failed or self.queue.hub.notes[Note.ENDED] != Ended.DONE:
                 self._complain(supervisor, failed=failed)
 
     def _ask_to_close(self) -> None:
-        """Store "closing", whatever a logger process that starts at this moment stores."""
+        """Store "closing", whatever a logger process that starts at this moment stores.
+
+        A program that has become another user since can neither start another logger process nor remove the queue: for
+        it, this is the end of the queue, and the logger process removes it.
+        """
+        end = "closing" if self.queue.removable else "closed"
         while (state := self.queue.state) in ("new", "running", "restarting"):
-            if self.queue.hub.change_state(state, "closing"):
+            if self.queue.hub.change_state(state, end):
                 return
 
     def flush(self, timeout: float | None) -> None:

@@ -299,18 +299,20 @@ class Writer:
             self._expander.grown(path, None)
             done = self._expander.close()
         self._retire()
-        is_drained = self._drain.idle
         self._end_session()
-        self._drain.close()
+        is_over = self._drain.idle and self._drain.state == "closed"
         if self._terminated and not self._orphaned and self._drain.state == "running":
+            self._drain.close()
             return 0  # the owner, if it lives, starts another
+        for name, why in self._drain.unreadable.items():
+            report(error=f"expected to read the lane {name}, and could not: {why}", errno=errno.EIO)
+            done = False
         if done:
             self._lock.erase()
         self._notes[Note.ENDED] = Ended.DONE if done else Ended.UNFINISHED
-        if self._orphaned and is_drained:
-            from ...memory.queue import LogQueue  # noqa: PLC0415 it brings numpy, half of the time that a start takes
-
-            LogQueue.attach(self._settings["queue"]).discard()
+        if is_over:
+            self._drain.remove()
+        self._drain.close()
         return 0
 
     def _give_up(self, error: OSError) -> int:

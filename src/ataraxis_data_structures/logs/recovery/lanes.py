@@ -9,7 +9,7 @@ from pathlib import Path
 from ...errors import SegmentError
 from ...memory import segment
 from ...memory.consumer import LogDrain, open_hub
-from ...memory.lane import Lane, find_lanes
+from ...memory.lane import find_lanes
 from ...memory.segment import Kind
 from ...system import process
 from ...system.disk import sync_folder
@@ -64,17 +64,26 @@ def _described(description: bytes) -> dict[str, str]:
 
 def is_dead(name: str) -> bool:
     """Tell whether the creator and the logger process of a queue both ended."""
+    head = segment.peek(name)
+    if head is None:
+        return True
+    if segment.creator_alive(name, head):
+        return False
+    if head.pid_namespace != process.pid_namespace():
+        return True  # the lock of its memory is free: no process of whatever namespace has it
     try:
         _, hub = open_hub(name)
     except FileNotFoundError:
         return True
-    return not is_alive(hub.creator) and not is_alive(hub.consumer)
+    except SegmentError:
+        return segment.is_stale(name)
+    return not is_alive(hub.consumer)
 
 
 def _salvage(name: str, directory: Path) -> Counter[int]:
     try:
-        drain = LogDrain.attach(name)
-    except FileNotFoundError:
+        drain = LogDrain.attach(name, abandoned=True)
+    except (FileNotFoundError, SegmentError):
         drain = LogDrain.salvage(name)
     with drain:
         lanes = drain.lanes()
@@ -95,7 +104,7 @@ def _salvage(name: str, directory: Path) -> Counter[int]:
                 journal.sync()
             counts.update({source: messages for source, messages, _, _ in journal.tally.sources()})
         sync_folder(directory)
-    _remove_queue(name)
+        drain.remove()
     return counts
 
 
@@ -108,16 +117,6 @@ def _drain_into(journal: Appender, drain: LogDrain) -> None:
             busy = True
         if not busy and drain.idle:
             return
-
-
-def _remove_queue(name: str) -> None:
-    from ...memory.queue import LogQueue  # noqa: PLC0415 it brings numpy, which most logger processes never need
-
-    try:
-        LogQueue.attach(name).discard()
-    except FileNotFoundError:
-        for found in find_lanes(name):
-            Lane(found).discard()
 
 
 def _storage_of(directory: Path, queue_id: int) -> int:
