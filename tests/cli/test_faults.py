@@ -48,6 +48,7 @@ GOOD = {
     "log top": "log top watched --count 1 --every 0.1",
     "log assemble": "log assemble {files}",
     "log verify": "log verify {log}",
+    "log split": "log split {files}",
     "log recover": "log recover {files}",
     "log export": "log export {log} -o {empty} --format mcap",
     "log plot": "log plot {log} -o {empty}/rates.svg",
@@ -132,6 +133,12 @@ TABLE = {
         "wrong": Row("log verify {notes}", "SOURCE_log.npz"),
         "denied": Row("log verify {sealed}", "BAD  1_log.npz"),
         "full": "writes nothing",
+    },
+    "log split": {
+        "missing": Row("log split {nowhere}", NO_FILE),
+        "wrong": Row("log split {empty}", NO_LOG),
+        "denied": Row("log split {locked}", DENIED),
+        "full": "moves files within one file system",
     },
     "log recover": {
         "missing": Row("log recover {nowhere}", NO_FILE),
