@@ -26,7 +26,7 @@ _PUBLIC = {
     "logs.logger.statistics": "LoggerStatistics ProducerStatistics SourceStatistics logger_statistics",
     "logs.journal.follow": "LoggedMessage follow",
     "logs.recovery.recover": "Recovery recover_log_directory",
-    "config.plain": "YAML_EXCLUDE_METADATA",
+    "config.encode": "YAML_EXCLUDE_METADATA",
     "config.yaml_config": "YamlConfig",
     "files.checksum": (
         "DirectoryDifference calculate_directory_checksum calculate_directory_manifest compare_directories "

@@ -1,7 +1,7 @@
 # Written by stubs/package_stub.py from the table in __init__.py.
 
 from ._core.record import LogPackage as LogPackage
-from .config.plain import YAML_EXCLUDE_METADATA as YAML_EXCLUDE_METADATA
+from .config.encode import YAML_EXCLUDE_METADATA as YAML_EXCLUDE_METADATA
 from .config.yaml_config import YamlConfig as YamlConfig
 from .errors import ArchiveError as ArchiveError
 from .errors import BatchError as BatchError

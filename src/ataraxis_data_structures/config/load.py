@@ -37,10 +37,11 @@ class Document(NamedTuple):
 def load(data: bytes) -> Document:
     """Read one document with PyYAML's safe constructors, its C parser where there is one.
 
-    Raises yaml.YAMLError for bad YAML, foreign tags, nesting deeper than 100 and aliases that explode.
+    Raises yaml.YAMLError for bad YAML, foreign tags, values that do not fit their tags, nesting deeper than 100 and
+    aliases that explode.
     """
     root = compose(data)
-    return Document(None if root is None else yaml.constructor.SafeConstructor().construct_document(root), root)
+    return Document(None if root is None else _constructed(root), root)
 
 
 def compose(data: bytes) -> yaml.Node | None:
@@ -60,6 +61,14 @@ def compose(data: bytes) -> yaml.Node | None:
     return root
 
 
+def _constructed(root: yaml.Node) -> object:
+    """PyYAML's constructors raise what they happen to for a 13th month or a tag whose value does not fit."""
+    try:
+        return yaml.constructor.SafeConstructor().construct_document(root)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise _refusal(f"expected values that fit their tags: {error}", root.start_mark) from error
+
+
 def duplicate_keys(root: yaml.Node | None) -> list[tuple[str, int]]:
     """Return each key that a mapping of the tree holds twice, with the line of the second."""
     found, todo, seen = [], [root] if root else [], set()
@@ -71,9 +80,10 @@ def duplicate_keys(root: yaml.Node | None) -> list[tuple[str, int]]:
         if isinstance(node, yaml.MappingNode):
             names = set()
             for key, _ in node.value:
-                if isinstance(key, yaml.ScalarNode) and key.value in names and key.value != "<<":
+                name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key)  # 1 is not '1'
+                if isinstance(key, yaml.ScalarNode) and name in names and not key.tag.endswith(":merge"):
                     found.append((key.value, key.start_mark.line + 1))
-                names.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+                names.add(name)
         todo.extend(_children(node))
     return found
 

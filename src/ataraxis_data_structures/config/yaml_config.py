@@ -1,59 +1,92 @@
 """The base class of settings that live in a YAML file."""
 
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from ..errors import ConfigError
-from ..system.atomic import replace_file
-from .build import MismatchError, build_dataclass, dotted
+from ..system.atomic import atomic_write
+from .decode import form_of
+from .encode import dump, plain
+from .forms import MismatchError, dotted
 from .load import Document, duplicate_keys, load
-from .plain import dump, plain
 
 
 @dataclass
 class YamlConfig:
     """A base for dataclasses that are written to and read from `.yaml` files.
 
-    Fields may hold nested dataclasses, lists, tuples, sets, dicts, unions, Literals, Enums, Paths, datetimes, numpy
+    Fields may hold nested and generic dataclasses, named tuples, TypedDicts, collections and mappings of `collections`,
+    `collections.abc` and `typing`, unions, Literals, Enums and Flags, Paths, dates and times, Decimals, UUIDs, numpy
     scalars and small arrays. A field with `metadata=YAML_EXCLUDE_METADATA` is not written.
     """
 
     def to_yaml(self, file_path: Path) -> None:
         """Write the fields to a `.yaml` or `.yml` file, whole or not at all, making its folders.
 
-        Raises ValueError for another suffix, TypeError for a value that could not be read back.
+        A file that is replaced keeps its mode, and a symbolic link to it stays. Several threads and processes may
+        write one file: each writes it whole, and the last one stays.
+
+        Raises:
+            ValueError: The suffix is another, or a value is nested deeper than `from_yaml` reads.
+            TypeError: A value could not be read back.
         """
-        _check_suffix(file_path)
-        replace_file(file_path, dump(plain(self)).encode())
+        path = _checked(file_path)
+        data = dump(plain(self)).encode()
+        target = Path(os.path.realpath(path))
+        with atomic_write(target, binary=True) as file:
+            with suppress(FileNotFoundError):
+                _keep_rights(target.stat(), file.fileno())
+            file.write(data)
 
     @classmethod
     def from_yaml(cls, file_path: Path, *, strict: bool = False) -> Self:
         """Return an instance from a file; unknown keys are ignored, absent ones take their defaults.
 
-        `strict` refuses unknown and doubled keys and wrong types with a ConfigError. Raises yaml.YAMLError for bad or
-        hostile YAML, MissingValueError for a field without default, ValueError for another suffix or a document that is
-        no mapping.
+        A union takes the member that would have written the value, then, unless `strict`, one that it can be read as.
+
+        Args:
+            file_path: A `.yaml` or `.yml` file.
+            strict: Refuse unknown and doubled keys and wrong types. What `to_yaml` wrote is read either way.
+
+        Raises:
+            ConfigError: The document is no mapping or (strict) does not fit; says file, line, field, expected and got.
+            MissingValueError: The file lacks a field that has no default.
+            ValueError: The suffix is another.
+            yaml.YAMLError: The YAML is bad or hostile.
         """
-        _check_suffix(file_path)
-        document = load(file_path.read_bytes())
+        path = _checked(file_path)
+        document = load(path.read_bytes())
         if not isinstance(document.value, dict):
-            raise ConfigError(f"{file_path}: expected a mapping of fields, got {_shown(document.value)}")
+            raise ConfigError(f"{path}: expected a mapping of fields, got {_shown(document.value)}")
         if strict and (doubled := duplicate_keys(document.root)):
             key, line = doubled[0]
-            raise ConfigError(f"{file_path}, line {line}: expected each key once, got {key!r} again")
-        data = cls.restore_excluded_fields(document.value, file_path)
+            raise ConfigError(f"{path}, line {line}: expected each key once, got {key!r} again")
+        data = cls.restore_excluded_fields(document.value, path)
+        if not isinstance(data, Mapping):
+            raise TypeError(f"expected a mapping from {cls.__name__}.restore_excluded_fields, got {_shown(data)}")
         try:
-            built: Self = build_dataclass(cls, data, (), strict=strict)
+            built: Self = form_of(cast("Hashable", cls)).read(data, (), strict=strict)
         except MismatchError as error:
-            raise _explained(error, document, file_path) from error
+            raise _explained(error, document, path) from error
         return built
 
     @classmethod
     def restore_excluded_fields(cls, data: dict[Any, Any], file_path: Path) -> dict[Any, Any]:  # noqa: ARG003 - a hook
         """Return the mapping to build from; override it to supply fields that the file does not hold."""
         return data
+
+
+def _keep_rights(former: os.stat_result, descriptor: int) -> None:
+    """Give a new file group, owner and mode of the one that it replaces, before anything is in it."""
+    for owner, group in ((-1, former.st_gid), (former.st_uid, -1)):
+        with suppress(PermissionError):
+            os.fchown(descriptor, owner, group)
+    os.fchmod(descriptor, stat.S_IMODE(former.st_mode))
 
 
 def _explained(error: MismatchError, document: Document, file_path: Path) -> ConfigError:
@@ -69,6 +102,8 @@ def _shown(value: object) -> str:
     return f"{value!r} ({type(value).__name__})"
 
 
-def _check_suffix(file_path: Path) -> None:
-    if file_path.suffix not in (".yaml", ".yml"):
+def _checked(file_path: Path) -> Path:
+    path = Path(file_path)
+    if path.suffix not in (".yaml", ".yml"):
         raise ValueError(f"expected a .yaml or .yml file, got {str(file_path)!r}")
+    return path

@@ -4,8 +4,8 @@ import re
 
 import yaml
 
+from ..config.encode import dump
 from ..config.load import compose
-from ..config.plain import dump
 
 NULLS = frozenset({"null", "Null", "NULL", "~", ""})  # how people write that there is no value
 
