@@ -1,3 +1,5 @@
+import datetime as dt
+import itertools
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -143,3 +145,171 @@ def test_discrete_values_may_be_of_any_dtype():
     got = interpolate_data(np.array([0, 10]), values, np.array([[5, 15]]), is_discrete=True)
     assert got.tolist() == [["off", "on"]]
     assert got.dtype == values.dtype
+
+
+UNITS = ["Y", "M", "W", "D", "h", "m", "s", "7s", "ms", "us", "ns", "25ns", "ps", "fs", "as"]
+LENGTHS = {"W": 604800, "D": 86400, "h": 3600, "m": 60, "s": 1}
+LENGTHS |= {f"{p}s": Fraction(1, 10 ** (3 * n)) for n, p in enumerate("munpfa", 1)}
+LENGTHS |= {"7s": 7, "25ns": Fraction(25, 10**9)}
+LONGEST = 10**4  # a count of years that datetime64 still holds as days
+
+
+def seconds_of(times):
+    """Return numpy's times as exact seconds; years and months of durations in months."""
+    unit, count = np.datetime_data(times.dtype)
+    if times.dtype.kind == "M" and unit in "YM":
+        times, unit, count = times.astype("M8[D]"), "D", 1
+    length = {"Y": 12, "M": 1}.get(unit) or LENGTHS[unit]
+    return [int(number) * count * length for number in times.astype(np.int64)]
+
+
+@st.composite
+def times(draw):
+    """Sources and targets of any two units, often near each other, sometimes further apart than 64 bits reach."""
+    kind = draw(st.sampled_from("Mm"))
+    months = [unit for unit in UNITS if unit in "YM"]
+    first = draw(st.sampled_from(UNITS))
+    others = UNITS if kind == "M" else months if first in months else [unit for unit in UNITS if unit not in months]
+    arrays = []
+    for unit in (first, draw(st.sampled_from(others))):
+        length = (LENGTHS | {"Y": 366 * 86400, "M": 31 * 86400})[unit]
+        reach = min(2**63 - 1, int(LONGEST * 366 * 86400 / length))
+        near = draw(st.sampled_from([0, min(reach, int(10**5 / length)), -reach + 5]))
+        numbers = st.integers(max(near - 5, -reach), min(near + 5, reach)) | st.integers(-reach, reach)
+        counts = draw(st.lists(numbers, min_size=1, max_size=12))
+        arrays.append(np.array(counts, np.int64).astype(f"{kind}8[{unit}]"))
+    return np.sort(arrays[0]), arrays[1]
+
+
+@settings(max_examples=500, deadline=None)
+@given(times())
+def test_times_of_any_two_units_are_compared_exactly(clock):
+    sources, targets = clock
+    values = np.arange(len(sources)) * 10.0
+    known, wanted = seconds_of(sources), seconds_of(targets)
+    want = [oracle.last_known(known, values.tolist(), target) for target in wanted]
+    assert interpolate_data(sources, values, targets, is_discrete=True).tolist() == want
+    got = interpolate_data(sources, values, targets, is_discrete=False).tolist()
+    for target, result in zip(wanted, got, strict=True):
+        assert abs(Fraction(result) - oracle.linear(known, values.tolist(), target)) <= Fraction(200, 2**50)
+
+
+def test_nat_counts_like_nan():
+    sources = np.array(["2024-01-01", "2024-01-02"], "M8[D]")
+    targets = np.array(["NaT", "2024-01-01T12", "1999-01-01T00"], "M8[h]")
+    assert interpolate_data(sources, [1, 2], targets, is_discrete=True, left=7).tolist() == [2, 1, 7]
+    got = interpolate_data(sources, [1, 2], targets, is_discrete=False, left=7)
+    np.testing.assert_array_equal(got, [np.nan, 1.5, 7])
+    with pytest.raises(ValueError, match="NaT"):
+        interpolate_data(targets, [1, 2, 3], sources, is_discrete=True)
+
+
+@pytest.mark.parametrize(
+    ("sources", "targets"),
+    [
+        (np.array(["2024"], "M8[ns]"), np.array([1.0])),
+        (np.array([1]), np.array(["2024"], "M8[ns]")),
+        (np.array(["2024"], "M8[ns]"), np.array([1], "m8[s]")),
+        (np.array([1], "m8[M]"), np.array([1], "m8[D]")),
+        (np.array(["a"]), np.array([1])),
+        ([None, "a"], [1]),
+        (np.array([2**62]).astype("M8[Y]"), np.array(["2024"], "M8[ns]")),
+    ],
+)
+def test_coordinates_that_cannot_be_compared_are_refused(sources, targets):
+    with pytest.raises(ValueError, match="expected"):
+        interpolate_data(sources, np.zeros(len(sources)), targets, is_discrete=True)
+
+
+ENDLESS = [-np.inf, -1.0, 0.0, 2.0, np.inf]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.longdouble])
+def test_infinite_coordinates_and_values_count_as_for_numpy(dtype):
+    targets = np.array([-np.inf, -5, -1, -0.5, 0, 1, 2, 3, np.inf, np.nan])
+    for sources in itertools.combinations(ENDLESS, 3):
+        for values in itertools.product([-np.inf, 0.0, 3.0, np.inf, np.nan], repeat=3):
+            got = interpolate_data(np.array(sources, dtype), values, targets, is_discrete=False)
+            np.testing.assert_allclose(got, np.interp(targets, sources, values), err_msg=f"{sources} {values}")
+
+
+@pytest.mark.parametrize("is_discrete", [False, True])
+def test_what_lies_outside_is_what_the_caller_says(is_discrete):
+    sources, targets = [1, 2], [[0, 1, 2, 3]]
+    got = interpolate_data(sources, [10.0, 20.0], targets, is_discrete=is_discrete, left=-1, right=np.nan)
+    np.testing.assert_array_equal(got, [[-1, 10, 20, np.nan]])
+    got = interpolate_data(sources, [[1.0, 2.0], [3.0, 4.0]], targets, is_discrete=is_discrete, left=[7, 8])
+    assert got.tolist() == [[[7, 8], [1, 2], [3, 4], [3, 4]]]
+
+
+def test_nothing_outside_is_rounded_into_the_dtype_of_discrete_values():
+    for values, outside in (([1, 2], np.nan), (np.array([1, 2], np.uint8), -1), (["a", "b"], "none"), ([1, 2], 0.5)):
+        with pytest.raises(ValueError, match="outside"):
+            interpolate_data([1, 2], values, [0], is_discrete=True, left=outside)
+    assert interpolate_data([1, 2], np.array([1, 2], np.float32), [0], is_discrete=True, left=0.1) == np.float32(0.1)
+
+
+class Column:
+    """What pandas and polars are to numpy: something with __array__."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.array, dtype=dtype, copy=True)
+
+
+class Stamp:
+    """What a moment of pandas is to numpy."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def to_datetime64(self):
+        return np.datetime64(self.text, "ns")
+
+
+EAST = dt.timezone(dt.timedelta(hours=2))
+DAY = [dt.datetime.fromisoformat("2024-01-01"), dt.datetime.fromisoformat("2024-01-03")]
+
+
+@pytest.mark.parametrize(
+    ("sources", "targets"),
+    [
+        ([0, 2], [1]),
+        (range(0, 4, 2), (1,)),
+        (Column([0, 2]), Column([1.0])),
+        (np.array([0, 2], object), [1]),
+        ([0, 2], np.ma.array([1, 9], mask=[False, True])[:1]),
+        (DAY, [dt.datetime.fromisoformat("2024-01-02")]),
+        ([day.date() for day in DAY], [DAY[0] + dt.timedelta(days=1)]),
+        ([day.replace(tzinfo=EAST) for day in DAY], [dt.datetime(2024, 1, 1, 22, tzinfo=dt.UTC)]),
+        ([dt.timedelta(0), dt.timedelta(days=2)], [dt.timedelta(days=1)]),
+        (Column(np.array([Stamp("2024-01-01"), Stamp("2024-01-03")], object)), [Stamp("2024-01-02")]),
+        (Column(np.array(["2024-01-01", "2024-01-03"], "M8[us]")), [dt.date(2024, 1, 2)]),
+    ],
+)
+def test_whatever_numpy_takes_is_taken(sources, targets):
+    assert interpolate_data(sources, Column([5, 45]), targets, is_discrete=False).tolist() == [25.0]
+    assert interpolate_data(sources, [5, 45], targets, is_discrete=True).tolist() == [5]
+
+
+def test_missing_items_of_lists_and_masked_ones_are_nan():
+    got = interpolate_data([1, 2], [10, 20], [None, 1], is_discrete=False)
+    np.testing.assert_array_equal(got, [np.nan, 10])
+    got = interpolate_data([1, 2], [10, 20], np.ma.array([1, 2], mask=[True, False]), is_discrete=False)
+    np.testing.assert_array_equal(got, [np.nan, 20])
+    assert interpolate_data(DAY, [1, 2], [None, *DAY], is_discrete=True).tolist() == [2, 1, 2]
+    with pytest.raises(ValueError, match="ascending"):
+        interpolate_data([1, None], [10, 20], [1], is_discrete=True)
+
+
+def test_complex_values_are_interpolated_in_both_parts():
+    got = interpolate_data([0, 2], [[1 + 1j, 2], [3j, 4j]], [0.5, 1], is_discrete=False)
+    assert got.tolist() == [[0.75 + 1.5j, 1.5 + 1j], [0.5 + 2j, 1 + 2j]]
+
+
+def test_values_that_are_no_numbers_have_no_line_between_them():
+    for values in (["a", "b"], np.array(["2024", "2025"], "M8[s]")):
+        with pytest.raises(ValueError, match="numbers as values"):
+            interpolate_data([1, 2], values, [1.5], is_discrete=False)

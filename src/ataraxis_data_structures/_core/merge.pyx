@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, autotestdict=False, cdivision=True
 """Where targets lie among sorted coordinates, compared exactly in their own type."""
 
-from libc.math cimport NAN, isinf
+from libc.math cimport NAN, isfinite, isinf
 from libc.stdint cimport int64_t, uint64_t
 
 ctypedef long double longdouble
@@ -51,10 +51,23 @@ cdef inline double portion(coordinate low, coordinate t, coordinate high) noexce
 
 
 cdef inline double between(double low, double high, double part) noexcept nogil:
-    cdef double rise = high - low
+    """Return the value at a part of the way; where it is none from the low end, from the high one, as numpy.interp."""
+    cdef double rise = high - low, found
     if isinf(rise) and not (isinf(low) or isinf(high)):
         return low * (1 - part) + high * part
-    return low + rise * part
+    found = low + rise * part
+    if found != found:
+        found = high + rise * (part - 1)
+        if found != found and low == high:
+            return low
+    return found
+
+
+cdef inline double beside_infinity(double low, double high, bint is_low, bint is_high) noexcept nogil:
+    """Return the value between coordinates of which one or both are infinite: the slope there is none."""
+    if low == high:
+        return low
+    return NAN if not isfinite(high - low) or is_low == is_high else high if is_low else low
 
 
 def is_ascending(const coordinate[::1] x) -> bool:
@@ -106,6 +119,12 @@ def linear(const coordinate[::1] x, const double[:, ::1] values, const coordinat
                 for k in range(channels):
                     out[i, k] = values[at, k]
                 continue
+            if coordinate is double or coordinate is longdouble:
+                if isinf(<double>first[at]) or isinf(<double>first[at + 1]):
+                    for k in range(channels):
+                        out[i, k] = beside_infinity(values[at, k], values[at + 1, k], isinf(<double>first[at]),
+                                                    isinf(<double>first[at + 1]))
+                    continue
             part = portion(first[at], t, first[at + 1])
             for k in range(channels):
                 out[i, k] = between(values[at, k], values[at + 1, k], part)
