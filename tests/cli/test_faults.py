@@ -316,7 +316,7 @@ TABLE = {
     },
     "data fetch": {
         "missing": Row("data fetch kept --root {nowhere}", "expected a store"),
-        "wrong": Row("data fetch ftp://127.0.0.1:9/a --root {root}/new", "[fetch]"),
+        "wrong": Row("data fetch nothing --root {store}", "got nothing"),
         "denied": Row("data fetch http://127.0.0.1:9/a --root {locked}/new", DENIED),
         "full": Row("data fetch http://127.0.0.1:9/a --root {full}/new --retries 0", FULL),
     },

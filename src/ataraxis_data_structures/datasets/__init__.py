@@ -4,6 +4,7 @@
 # product                             Ptychodus product files
 # http download credentials           files from the network, whole or not at all
 # registry                            data sets by name, kept in a store
+# checkpoints                         models with their metrics, kept in a store
 # guard/                              data files stay out of git
 #
 # Names are found on first use: the hook of the guard needs neither NumPy nor a store.
@@ -12,6 +13,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .checkpoints import Checkpoint as Checkpoint
+    from .checkpoints import best_checkpoint as best_checkpoint
+    from .checkpoints import list_checkpoints as list_checkpoints
+    from .checkpoints import load_checkpoint as load_checkpoint
+    from .checkpoints import load_models as load_models
+    from .checkpoints import save_checkpoint as save_checkpoint
+    from .checkpoints import save_models as save_models
     from .contract import Contract as Contract
     from .contract import Field as Field
     from .contract import Problem as Problem
@@ -26,6 +34,9 @@ if TYPE_CHECKING:
     from .registry import register_dataset as register_dataset
 
 _PUBLIC = {
+    "checkpoints": (
+        "Checkpoint best_checkpoint list_checkpoints load_checkpoint load_models save_checkpoint save_models"
+    ),
     "contract": "Contract Field Problem Report",
     "conversion": "convert",
     "known": "check find_contract",

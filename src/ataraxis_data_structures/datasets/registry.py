@@ -210,8 +210,8 @@ def fetch_again(
     meta = _meta(store, item)
     wanted = checked_sha256(sha256) or meta.get("sha256")
     with _alone(store, item):
-        if _file_of(store, item).is_file() or "url" not in meta:
-            return _held(store, item, str(meta.get("url", "")), wanted)
+        if "url" not in meta or _file_of(store, item).is_file():
+            return _held(store, item, None, wanted)
         url = str(meta["url"])
         return _download(store, item, url, wanted, timeout=timeout, retries=retries, auth=auth, meta=meta)
 
@@ -296,14 +296,14 @@ def _by_pooch(url: str, partial: Path, sha256: str | None) -> Downloaded:
     return Downloaded(partial, shown(url), partial.stat().st_size, digest)
 
 
-def _held(store: Store, item: str, url: str, sha256: str | None) -> Path:
-    """Return the file that is here, held against what is asked for."""
+def _held(store: Store, item: str, url: str | None, sha256: str | None) -> Path:
+    """Return the file that is here, held against what is asked for; any URL will do where that is None."""
     meta = _meta(store, item)
     path = Path(store.get(item))  # all bytes are those that were stored
     recorded = str(meta.get("sha256") or _digest(path))
     if sha256 not in (None, recorded):
         raise DigestError(f"expected SHA-256 {sha256}, got {recorded}: {item} is here already", (str(path),))
-    if sha256 is None and meta.get("url") != shown(url):
+    if sha256 is None and url is not None and meta.get("url") != shown(url):
         raise ValueError(
             f"expected {item} from {shown(url)}, got one from {meta.get('url')}: give its sha256 or a name"
         )
