@@ -17,7 +17,7 @@ from typing import Any
 from .journal import layout
 
 _NAME = re.compile(r"\.axds-session-([0-9a-f]{16})\.json")
-_ARCHIVE = re.compile(r".+_log\.npz")
+_ARCHIVE = re.compile(r"(?!\._).+_log\.npz")
 _DATA_LOG = "_data_log"
 
 

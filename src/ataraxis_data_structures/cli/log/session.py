@@ -24,7 +24,7 @@ from ...logs.sessions import LogSession, merged, read_records
 from ...system.process import is_alive
 from ..advice import require_directory
 
-ARCHIVE = re.compile(r"(.+)_log\.npz")
+ARCHIVE = re.compile(r"(?!\._)(.+)_log\.npz")  # not the shadows that macOS leaves on foreign disks
 _ONSET_BYTES = 8
 
 

@@ -41,9 +41,13 @@ def find_log_archives(log_directory: Path, source_ids: Iterable[str]) -> dict[st
     return {source_id: paths[0] for source_id, paths in found.items()}
 
 
+def _is_archive(name: str) -> bool:
+    return name.endswith(LOG_ARCHIVE_SUFFIX) and not name.startswith("._")  # what macOS leaves on foreign disks
+
+
 def discover_log_archives(log_directory: Path) -> dict[str, Path]:
     """Return the archives that lie in one directory, without its subfolders, by source, in the order of their paths."""
-    paths = sorted(path for path in Path(log_directory).iterdir() if path.name.endswith(LOG_ARCHIVE_SUFFIX))
+    paths = sorted(path for path in Path(log_directory).iterdir() if _is_archive(path.name))
     sources = ((path.name.removesuffix(LOG_ARCHIVE_SUFFIX), path) for path in paths if path.is_file())
     return {source_id: path for source_id, path in sources if source_id}
 
