@@ -275,6 +275,7 @@ class Writer:
         op, old = change.op, before.op or {}
         data, about = grown.rows_of(old, change.rows)
         path = payload_path(self._root, old["file"])
+        self._views.bring_payload_back(before, fold)
         if self._may_grow(old, change.name, fold):
             with grown.writable(path) as fd:
                 grown.append_rows(fd, size_of(old), data, is_synced=self._is_synced)

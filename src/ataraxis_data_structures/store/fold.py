@@ -26,6 +26,7 @@ class Entry:
     op: Op | None
     record: Record
     before: "Entry | None" = None  # what an appended array was before
+    is_checked: bool = False
 
     @property
     def spans(self) -> "list[tuple[Entry, int, int]]":
@@ -45,6 +46,34 @@ def size_of(op: Op | None) -> int:
     if type(size) is not int or size < 0:
         raise DamagedError(f"expected a number of bytes in the ledger, got {size!r}")
     return size
+
+
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(("kind", "hash", "file", "view", "note", "uri", "data", "sha256"), str),
+    "about": dict, "meta": dict, "inputs": list, "bytes": int,
+}  # fmt: skip
+_OF_A_PAYLOAD = frozenset({"kind", "about", "bytes", "hash", "file", "view"})
+
+
+def checked(entry: Entry) -> Entry:
+    """Return an entry whose fields have the types that a writer gives them.
+
+    Done when an entry is first looked at: a store is opened without it.
+
+    Raises:
+        DamagedError: They do not.
+    """
+    op = entry.op
+    if entry.is_checked or op is None:
+        return entry
+    needed = {"kind", "uri"} if op.get("kind") == "reference" else _OF_A_PAYLOAD
+    wrong = [key for key, kind in _TYPES.items() if (key in op or key in needed) and type(op.get(key)) is not kind]
+    if not wrong and "inputs" in op and not all(type(text) is str for text in op["inputs"]):
+        wrong = ["inputs"]
+    if wrong or ("bytes" in op and op["bytes"] < 0):
+        raise DamagedError(f"expected {wrong or 'bytes'} of line {entry.seq} of the ledger as a writer has them")
+    entry.is_checked = True
+    return entry
 
 
 @dataclass
@@ -70,9 +99,12 @@ class Fold:
                         self._apply_other(op, record)
                         continue
                     entry = Entry(seq, seq, op, record)
-                    history = names.get(op["name"])
+                    name = op["name"]
+                    history = names.get(name)
                     if history is None:
-                        names[op["name"]] = [entry]
+                        if type(name) is not str:
+                            raise TypeError  # noqa: TRY301 hot path
+                        names[name] = [entry]
                     else:
                         history.append(entry)
                 except (TypeError, KeyError):
@@ -84,14 +116,19 @@ class Fold:
 
     def _apply_other(self, op: Op, record: Record) -> None:
         what, name, seq = op["op"], op["name"], record["seq"]
+        if type(name) is not str or (what == "snapshot" and type(op["at"]) is not int):
+            raise TypeError
         if what in ("snapshot", "unsnapshot"):
             self.snapshots.setdefault(name, []).append((seq, op if what == "snapshot" else None, record))
         elif what == "drop":
+            if not isinstance(op["files"], list):
+                raise TypeError
             self.dropped.update(op["files"])
         elif what in ("extend", "note", ENDED):
             history = self.names.setdefault(name, [])
             entry = _next(history[-1] if history else None, op, record)
             if what == "extend" and entry.op is not None:
+                checked(entry)
                 self.grown[entry.op["file"]] = max(size_of(entry.op), self.grown.get(entry.op["file"], 0))
             history.append(entry)
 
@@ -106,7 +143,11 @@ class Fold:
             if not place:
                 return None
             found = history[place - 1]
-        return found if found.op is not None else None
+        return checked(found) if found.op is not None else None
+
+    def history(self, name: str) -> list[Entry]:
+        """Return all that a name has meant."""
+        return [checked(entry) for entry in self.names.get(name, [])]
 
     def version(self, name: str, version: int, at: int | None = None) -> Entry | None:
         """Return a version of a name, with the newest note."""
@@ -114,7 +155,7 @@ class Fold:
         found = [
             entry for entry in history if entry.version == version and entry.op and (at is None or entry.seq <= at)
         ]
-        return found[-1] if found else None
+        return checked(found[-1]) if found else None
 
     def each(self, at: int | None = None) -> Iterator[tuple[str, Entry]]:
         """Yield the items of a line, in the order in which their names were first used."""

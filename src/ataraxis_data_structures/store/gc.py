@@ -61,7 +61,7 @@ def leftovers(root: Path, fold: Fold) -> Iterator[Leftover]:
 
 def files_named(fold: Fold) -> set[Any]:
     """Return the payloads of all versions."""
-    return {entry.op["file"] for entries in fold.names.values() for entry in entries if entry.op and "file" in entry.op}
+    return {entry.op["file"] for name in fold.names for entry in fold.history(name) if entry.op and "file" in entry.op}
 
 
 def droppable(fold: Fold) -> dict[str, int]:
@@ -69,8 +69,8 @@ def droppable(fold: Fold) -> dict[str, int]:
     lines = [fold.seq, *(row[1]["at"] for name in fold.snapshots if (row := fold.snapshot(name)))]
     held = {entry.op.get("file") for line in lines for _, entry in fold.each(line) if entry.op}
     found: dict[str, int] = {}
-    for entries in fold.names.values():
-        for entry in entries:
+    for name in fold.names:
+        for entry in fold.history(name):
             file = entry.op.get("file") if entry.op else None
             if file is not None and file not in held and file not in fold.dropped:
                 found[file] = found.get(file, 0) + 1

@@ -103,6 +103,25 @@ def _version_bytes(payload: Path, entry: Entry) -> Iterator[bytes]:
             yield piece
 
 
+def is_version(path: Path, entry: Entry) -> bool:
+    """Tell whether a file holds the bytes of a version, as a file of its own would."""
+    op = entry.op or {}
+    head = header_of(op["about"])
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size != size_of(op) or file.read(len(head)) != head:
+            return False
+        for part, start, stop in entry.spans:
+            written = part.op or {}
+            hasher = xxh3_128(b"" if start else header_of(written["about"]))
+            left = stop - max(start, len(head))
+            while left > 0 and (piece := file.read(min(left, _PIECE_BYTES))):
+                hasher.update(piece)
+                left -= len(piece)
+            if hasher.hexdigest() != written.get("hash"):
+                return False
+    return True
+
+
 def hash_of_version(payload: Path, entry: Entry) -> tuple[int, str]:
     """Return size and hash of a version as a file of its own."""
     hasher, size = xxh3_128(), 0

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .fold import Fold
+from .fold import Fold, checked
 
 
 class Index:
@@ -40,7 +40,7 @@ class Index:
             return
         first = name not in self._seen
         for entry in history if first else history[-1:]:
-            op = entry.op
+            op = checked(entry).op
             if op is not None and "file" in op and str(op["file"]).partition("@")[0] != name:
                 self._shared.add(op["file"])
             if op is not None and "data" not in op and "hash" in op and op.get("file") not in fold.grown:

@@ -57,7 +57,7 @@ def item_of(name: str, entry: Entry, root: Path) -> Item:
             kind=_text(op["kind"]),
             note=_text(op.get("note", "")),
             inputs=tuple(map(_text, op.get("inputs", ()))),
-            meta=None if meta is None else decode(meta),
+            meta=None if meta is None else _mapping(decode(meta)),
             about=dict(op.get("about", {})),
             size_bytes=size_of(op) if "bytes" in op else 0,
             hash=_text(op.get("hash", "")),
@@ -82,6 +82,12 @@ def snapshot_of(name: str, op: Op, record: Record) -> Snapshot:
         )  # fmt: skip
     except (TypeError, ValueError, KeyError) as error:
         raise errors.DamagedError(f"expected a record of snapshot {name!r}, got a damaged one: {error}") from None
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} is no dictionary")
+    return value
 
 
 def _number(value: object) -> int:

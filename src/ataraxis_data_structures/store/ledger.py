@@ -69,7 +69,7 @@ def scan(data: bytes, *, seq: int = 0, start: int = 0) -> tuple[list[Record], in
     for line in data.splitlines(keepends=True) if b"\r" not in data else _lines(data):
         record = record_of(line) if line.endswith(b"\n") else None
         if record is None or record["seq"] != seq + 1:
-            is_tail = not any(record_of(other) for other in _lines(data[at:]))
+            is_tail = not any(other.endswith(b"\n") and record_of(other) for other in _lines(data[at:]))
             return records, start + at, Bad(seq + 1, start + at, start + len(data), is_tail)
         records.append(record)
         at += len(line)

@@ -1,5 +1,6 @@
 """What items may be called, and the names of the files that a store keeps for them."""
 
+import os
 import re
 import unicodedata
 from pathlib import PurePosixPath
@@ -74,6 +75,12 @@ def parse_payload_name(file: str) -> tuple[str, int, str] | None:
 def default_view(name: str, extension: str) -> str:
     """Return the plain file of an item: its name, with the extension unless the name has it."""
     return name if extension and name.lower().endswith(extension.lower()) else name + extension
+
+
+def leads_elsewhere(folder: str, path: str) -> bool:
+    """Tell whether a folder on the way of a relative path is a symbolic link; none is followed to find out."""
+    parts = path.split("/")[:-1]
+    return any(os.path.islink(f"{folder}/{'/'.join(parts[: i + 1])}") for i in range(len(parts)))  # noqa: PTH114
 
 
 def contained(path: object, what: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from .fold import Fold, size_of
 from .gc import droppable, leftovers
 from .items import Item, item_of
-from .names import FOLDER, LEDGER, MIRROR, PAYLOADS
+from .names import FOLDER, LEDGER, MIRROR, PAYLOADS, contained
 from .views import COPIED_BYTES, State, Views
 
 _KIND_LINES = 40
@@ -42,9 +42,9 @@ def status(root: Path, fold: Fold) -> Status:
     """Return what a store takes."""
     folder = root / FOLDER / PAYLOADS
     sizes = {
-        op["file"]: _size(folder / op["file"])
-        for history in fold.names.values()
-        for entry in history
+        op["file"]: _size(folder / contained(op["file"], "file"))
+        for name in fold.names
+        for entry in fold.history(name)
         if (op := entry.op) is not None and "file" in op and op["file"] not in fold.dropped
     }
     todays = {entry.op.get("file") for _, entry in fold.each() if entry.op}

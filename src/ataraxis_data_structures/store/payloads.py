@@ -23,7 +23,7 @@ from ..system.process import is_alive, own_identity
 from .fold import Entry, Op, size_of
 from .kinds import kind_of
 from .kinds.array import header_of
-from .names import FOLDER, PAYLOADS, contained
+from .names import FOLDER, PAYLOADS, contained, leads_elsewhere
 
 CARRIED_BYTES = 1024
 _PIECE_BYTES = 8 << 20
@@ -133,11 +133,8 @@ def payload_path(root: Path, file: object) -> Path:
     """
     folder = f"{root}/{FOLDER}/{PAYLOADS}"
     path = f"{folder}/{contained(file, 'file')}"
-    if "/" in str(file):
-        if os.path.realpath(path) != f"{os.path.realpath(folder)}/{file}":
-            raise DamagedError(f"expected a payload in {folder}, got {path}, which leads elsewhere", (path,))
-    elif os.path.islink(path):  # noqa: PTH114 hot path
-        raise DamagedError(f"expected a payload in {folder}, got a symbolic link: {path}", (path,))
+    if leads_elsewhere(folder, str(file)) or os.path.islink(path):  # noqa: PTH114 hot path
+        raise DamagedError(f"expected a payload in {folder}, got a symbolic link at or above {path}", (path,))
     return Path(path)
 
 

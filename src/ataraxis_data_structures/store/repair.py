@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import DamagedError, StoreError
 from . import grown
 from .commit import Writer
-from .fold import Entry, Fold, Op, size_of
+from .fold import Entry, Fold, Op, checked, size_of
 from .history import History
 from .kinds import KINDS, Kind
 from .kinds.file import FILE
@@ -42,13 +42,12 @@ def repair(root: Path, uuid: str, writer: Writer, history: History, *, from_mirr
         _mend_ledger(root, report, from_mirror=from_mirror)
         fold = history.begin()
         views = Views(root)
-        for name, entries in list(fold.names.items()):
-            for entry in entries:
+        for name in list(fold.names):
+            for entry in fold.names[name]:
                 with suppress(DamagedError, StoreError):  # `left` tells
-                    _mend_payload(root, entry, fold.entry(name), fold, views, report)
-        for name, entry in fold.each():
+                    _mend_payload(root, checked(entry), fold.entry(name), fold, views, report)
             with suppress(DamagedError, StoreError):
-                _mend_view(root, name, entry, fold, views, report)
+                _mend_view(root, name, fold.entry(name), fold, views, report)
     report.left = verify(root, uuid, is_deep=True)
     return report
 
@@ -154,7 +153,7 @@ def _mend_payload(root: Path, entry: Entry, current: Entry | None, fold: Fold, v
         return
     path = payload_path(root, op["file"])
     if op["file"] in fold.grown:
-        if fold.grown[op["file"]] == size_of(op) and path.exists():
+        if fold.grown[op["file"]] == size_of(op) and (path.exists() or views.bring_payload_back(entry, fold)):
             grown.settle_header(path, op)
         return
     size = path.stat().st_size if path.exists() else -1
@@ -166,13 +165,8 @@ def _mend_payload(root: Path, entry: Entry, current: Entry | None, fold: Fold, v
     elif op.get("kind") == "array" and size > size_of(op):
         grown.cut(path, size_of(op))
         report.payloads.append(op["file"])
-    elif size < 0 and entry is current and views.state(entry, fold) is State.OURS:
-        plain = views.path(entry)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if plain is not None:
-            os.link(plain, path)
-            path.chmod(0o444)
-            report.payloads.append(op["file"])
+    elif size < 0 and entry is current and views.bring_payload_back(entry, fold):
+        report.payloads.append(op["file"])
 
 
 def _write_payload(root: Path, path: Path, data: bytes) -> None:
@@ -188,10 +182,10 @@ def _write_payload(root: Path, path: Path, data: bytes) -> None:
     Path(staged).replace(path)
 
 
-def _mend_view(root: Path, name: str, entry: Entry, fold: Fold, views: Views, report: Report) -> None:
+def _mend_view(root: Path, name: str, entry: Entry | None, fold: Fold, views: Views, report: Report) -> None:
     """Show a payload under its plain name, and link a large copy of it again."""
-    op = entry.op or {}
-    if "view" not in op or not payload_path(root, op["file"]).exists():
+    op = (entry.op or {}) if entry else {}
+    if entry is None or "view" not in op or not payload_path(root, op["file"]).exists():
         return
     state = views.state(entry, fold)
     is_copy = state is State.OURS and size_of(op) > COPIED_BYTES and not views.is_link(entry)

@@ -72,8 +72,12 @@ def _of_mirror(root: Path) -> Iterator[Fault]:
 
 def _of_payloads(root: Path, uuid: str, fold: Fold, *, is_deep: bool) -> Iterator[Fault]:
     seen: set[tuple[object, ...]] = set()
-    for name, history in list(fold.names.items()):
-        current = fold.entry(name)
+    for name in list(fold.names):
+        try:
+            current, history = fold.entry(name), fold.history(name)
+        except DamagedError as error:
+            yield Fault("ledger", str(error), name)
+            continue
         for entry in history:
             op = entry.op
             if op is None or op.get("kind") == "reference" or op.get("file") in fold.dropped:
@@ -116,8 +120,11 @@ def _of_payload(root: Path, uuid: str, name: str, entry: Entry, fold: Fold, *, i
 def _of_views(root: Path, fold: Fold) -> Iterator[Fault]:
     views = Views(root)
     last = {op.get("name") for op in fold.last["ops"]} if fold.last else set()
-    for name, entry in fold.each():
+    for name in list(fold.names):
         try:
+            entry = fold.entry(name)
+            if entry is None:
+                continue
             path = views.path(entry)
             if path is None:
                 continue
@@ -130,7 +137,7 @@ def _of_views(root: Path, fold: Fold) -> Iterator[Fault]:
             message = f"expected the plain file of {name}@{entry.version}, got {got}: {path}"
             yield Fault("view", message, name, entry.version, str(path))
         except (DamagedError, OSError) as error:
-            yield Fault("view", str(error), name, entry.version)
+            yield Fault("view", str(error), name)
 
 
 def _is_before(views: Views, fold: Fold, name: str, state: State) -> bool:

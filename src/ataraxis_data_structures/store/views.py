@@ -10,8 +10,8 @@ from pathlib import Path
 from ..errors import DamagedError, StoreError
 from ..system.disk import clone_file
 from .fold import Entry, Fold, size_of
-from .grown import copy_version, hash_of_version
-from .names import FOLDER, STAGING, contained
+from .grown import copy_version, is_version
+from .names import FOLDER, STAGING, contained, leads_elsewhere
 from .payloads import hash_file, payload_path, staged_path, write_all
 
 COPIED_BYTES = 1 << 20
@@ -34,7 +34,6 @@ class Views:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._real = os.path.realpath(root)
         self._staging = root / FOLDER / STAGING
 
     def path(self, entry: Entry) -> Path | None:
@@ -47,6 +46,8 @@ class Views:
         path = self.path(entry)
         if path is None:
             return State.ABSENT
+        if leads_elsewhere(str(self._root), (entry.op or {})["view"]):
+            return State.FOREIGN
         try:
             found = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -64,7 +65,7 @@ class Views:
         if not found.st_size:
             return State.OURS if not size_of(op) else State.ABSENT
         if op["file"] in fold.grown:
-            return State.OURS if hash_file(path) == hash_of_version(payload, entry) else State.FOREIGN
+            return State.OURS if is_version(path, entry) else State.FOREIGN
         if found.st_size == size_of(op) and hash_file(path)[1] == op.get("hash"):
             return State.OURS
         return State.FOREIGN
@@ -88,17 +89,31 @@ class Views:
         head, _, _ = view.rpartition("/")
         if not head:
             return
-        folder = f"{self._real}/{head}"
+        folder = f"{self._root}/{head}"
+        if leads_elsewhere(str(self._root), view):
+            raise StoreError(f"expected folders for {view}, got a link that leads elsewhere")
         try:
             os.makedirs(folder, exist_ok=True)  # noqa: PTH103 hot path
         except (FileExistsError, NotADirectoryError):
             raise StoreError(f"expected a folder at {head}, got a file: {view} can't lie there") from None
-        if os.path.realpath(folder) != folder:
-            raise StoreError(f"expected folders for {view}, got a link that leads elsewhere")
         parts = head.split("/")
         for i in range(len(parts)):
-            if os.path.lexists(f"{self._real}/{'/'.join(parts[: i + 1])}/{FOLDER}"):
+            if os.path.lexists(f"{self._root}/{'/'.join(parts[: i + 1])}/{FOLDER}"):
                 raise StoreError(f"expected a folder of this store at {head}, got another store")
+
+    def bring_payload_back(self, entry: Entry, fold: Fold) -> bool:
+        """Make a missing payload, as a clone by git has it, from the plain file; tells whether it is there then."""
+        payload = payload_path(self._root, (entry.op or {}).get("file"))
+        if payload.exists():
+            return True
+        plain = self.path(entry)
+        if plain is None or self.state(entry, fold) is not State.OURS:
+            return False
+        payload.parent.mkdir(parents=True, exist_ok=True)
+        aside = self.stage(entry, plain, is_growing=True)
+        os.chmod(aside, _MODE)  # noqa: PTH101
+        os.rename(aside, payload)  # noqa: PTH104
+        return True
 
     def stage(self, entry: Entry, payload: Path, *, is_growing: bool = False) -> str:
         """Make the plain file of a payload under a name that means nothing: a clone, a small copy, or a link."""
