@@ -94,7 +94,7 @@ def test_wrong_usage_repeats_no_escape_sequence(axds):
 # to the process that started it.
 OWN_TEXT = {("__init__.py", "print"), ("render.py", "print"), ("checkup/source.py", "print")}
 # Control sequences, and a question that stays on its line.
-SCREENS = {("log/top.py", "write"), ("jobs/status.py", "write"), ("delete.py", "write")}
+SCREENS = {("screen.py", "write"), ("delete.py", "write")}
 
 
 def test_commands_print_through_the_one_place_that_escapes():

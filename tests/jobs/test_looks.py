@@ -209,7 +209,7 @@ def test_the_caller_sees_the_job_s_own_exception_also_when_the_tracker_cannot_be
     with pytest.raises(KeyError, match="mine") as caught, tracker.run_job(job_id):  # noqa: PT012 - the body is the job
         tracker.file_path.write_text("rubbish")
         raise KeyError("mine")
-    assert "does not know of this failure" in caught.value.__notes__[0]
+    assert "the tracker does not know" in caught.value.__notes__[0]
 
 
 def test_str_paths_are_taken_wherever_paths_are(tmp_path):

@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from ..errors import ConfigError, TrackerError
 from . import entry, lease, lock
 from .attempts import Attempt, AttemptLog
 from .executor import default_executor_id
+from .failure import note_failure, told
+from .pool import Function, map_jobs
 from .state import JobState, ProcessingStatus, TrackerStatus
 from .tracker_file import Entries, Note, TrackerFile
 
@@ -194,7 +197,7 @@ class ProcessingTracker(YamlConfig):
         try:
             yield
         except Exception as error:
-            self._fail_by(job_id, error)
+            note_failure(self.fail_job, job_id, error, told(error))
             raise
         self.complete_job(job_id)
 
@@ -223,11 +226,50 @@ class ProcessingTracker(YamlConfig):
         with self._changing() as file:
             lease.renew_lease(file.side / "leases", lease_s)
 
+    def map(
+        self,
+        executor: Executor,
+        function: Function,
+        *,
+        max_attempts: int = 3,
+        lease_s: float = lease.DEFAULT_LEASE_S,
+    ) -> dict[str, JobState]:
+        """Run every scheduled job in the workers of an executor, one that fails up to `max_attempts` times.
+
+        A worker claims a job, calls `function(job_name, specifier)` and notes how it ended; the job fails by an
+        exception or `sys.exit`. Several processes and hosts may map one tracker at the same time.
+
+        Args:
+            executor: a `concurrent.futures.Executor`, or one that behaves like it. Its workers see the tracker's file.
+            function: what to run; one that can be pickled, where the workers are processes.
+            max_attempts: how often this call runs a job that fails.
+            lease_s: seconds without a sign of life after which other hosts may take a job for abandoned.
+
+        Returns:
+            The jobs that this call ran, by their ids, as they stand at its end.
+
+        Raises:
+            BrokenExecutor: if a worker was killed; the jobs of dead workers are scheduled anew.
+        """
+        _check_lease(lease_s)
+        if max_attempts < 1:
+            raise ValueError(f"expected max_attempts of at least 1, got {max_attempts}")
+        tasks, bare = self.get_summary()[_SCHEDULED], type(self)(self.file_path)  # workers need no jobs of before
+        ran = map_jobs(bare, executor, function, tasks=tasks, max_attempts=max_attempts, lease_s=lease_s)
+        states = self.snapshot()
+        return {job_id: states[job_id] for job_id in ran if job_id in states}
+
     # ---- jobs given back
 
-    def retry_failed_jobs(self) -> list[str]:
-        """Schedule every failed job anew; return their ids."""
-        return self._schedule(lambda _, entries: [i for i, raw in entries.items() if entry.status(raw) is _FAILED])
+    def retry_failed_jobs(self, job_ids: Iterable[str] | None = None) -> list[str]:
+        """Schedule the failed ones of these jobs (default: of all) anew; return their ids."""
+        among = None if job_ids is None else set(job_ids)
+
+        def failed(_: TrackerFile, entries: Entries) -> list[str]:
+            chosen = (i for i in entries if among is None or i in among)
+            return [job_id for job_id in chosen if entry.status(entries[job_id]) is _FAILED]
+
+        return self._schedule(failed)
 
     def reset_jobs(self, job_ids: Iterable[str]) -> list[str]:
         """Schedule these jobs anew, whatever their state; return their ids in the file's order. All or none."""
@@ -396,14 +438,6 @@ class ProcessingTracker(YamlConfig):
             file.edit(job_id, end, lambda state: _log(file).noted([_end_of_run(job_id, state, error_message)]))
         self._claims.pop(job_id, None)
 
-    def _fail_by(self, job_id: str, error: Exception) -> None:
-        """Note that a job failed by an exception, which the caller sees in any case."""
-        try:
-            self.fail_job(job_id, _told(error))
-        except Exception as second:  # noqa: BLE001 - the job's own exception counts more
-            error.add_note(f"the tracker does not know of this failure: {_told(second)}")
-            _warn("%s does not know that job %s failed: %s", self.file_path, job_id, _told(second))
-
     def _get_jobs(self) -> dict[str, JobState]:
         if self._is_stale:
             self._jobs = self.snapshot()
@@ -478,14 +512,6 @@ def _abandoned(file: TrackerFile, entries: Entries, *, writing: bool = False) ->
 
 def _is_elsewhere(owner: lease.Owner) -> bool:
     return lease.life_of(owner) is lease.Life.UNKNOWN
-
-
-def _told(error: BaseException) -> str:
-    """Return an exception's text, or what can be told of one that has none."""
-    try:
-        return str(error)
-    except Exception as second:  # noqa: BLE001 - its author's
-        return f"{type(error).__name__}, whose text cannot be made ({type(second).__name__})"
 
 
 def _check_text(what: str, value: object) -> None:

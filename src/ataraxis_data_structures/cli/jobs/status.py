@@ -1,6 +1,8 @@
-"""Show where the jobs of a tracker stand; status 1 if one failed or was abandoned.
+"""Show where jobs stand; status 1 if one failed or was abandoned.
 
---watch shows the table anew until every job has ended.
+--watch shows the table anew until every job has ended. How fast jobs end and
+how long the rest takes is told by the jobs that ended in the last hour, or in
+the last day where jobs take hours.
 
 Example:
     axds jobs status /data/session_01/processing_tracker.yaml
@@ -13,11 +15,12 @@ import time
 from typing import Any
 
 from ...jobs.tracker import ProcessingTracker
-from ..render import add_json, human_time, print_json, print_table
-from ..terminal import print_line
-from .tracker import add_tracker, open_tracker
+from ..render import add_json, human_time, print_json, table_lines
+from ..screen import draw, screen
+from .pace import Pace, bar, pace_of, told
+from .tracker import add_tracker, name_of, open_tracker
 
-_CLEAR = "\x1b[H\x1b[J"
+_URGENCY = {"failed": 0, "abandoned": 1, "running": 2, "scheduled": 3}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,44 +35,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the counts and the jobs that are not done."""
     tracker = open_tracker(arguments.tracker)
-    while True:
-        found = _look(tracker)
-        _show(found, arguments)
-        counts = found["summary"]
-        if not arguments.watch or not counts["running"] + counts["scheduled"]:
-            return 1 if counts["failed"] or found["abandoned"] else 0
-        sys.stdout.flush()
-        time.sleep(max(arguments.every, 0.1))
+    live = arguments.watch and not arguments.json and sys.stdout.isatty()
+    with screen(live=live):
+        while True:
+            found = _look(tracker)
+            if arguments.json:
+                print_json(found)
+            else:
+                draw(_lines(found, every=arguments.all, live=live), live=live)
+            counts = found["summary"]
+            if not arguments.watch or not counts["running"] + counts["scheduled"]:
+                return 1 if counts["failed"] or found["abandoned"] else 0
+            sys.stdout.flush()
+            time.sleep(max(arguments.every, 0.1))
 
 
 def _look(tracker: ProcessingTracker) -> dict[str, Any]:
-    return tracker.summarize() | {"abandoned": tracker.find_abandoned()}
+    found = tracker.summarize()
+    pace = pace_of(found["jobs"], time.time_ns() // 1000)
+    return found | {"abandoned": tracker.find_abandoned(), "jobs_per_s": pace.per_s, "seconds_left": pace.left_s}
 
 
-def _show(found: dict[str, Any], arguments: argparse.Namespace) -> None:
-    if arguments.json:
-        print_json(found)
-        return
-    if arguments.watch and sys.stdout.isatty():
-        sys.stdout.write(_CLEAR)
-    counts = found["summary"]
-    print_line(f"{found['status']}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
-    rows = [_row(job, found["abandoned"]) for job in found["jobs"] if arguments.all or job["status"] != "SUCCEEDED"]
-    if rows:
-        print_table(rows, ("id", "job", "for", "status", "executor", "started", "error"))
-    if found["abandoned"]:
-        print_line(
-            f"{len(found['abandoned'])} abandoned: their process is dead; `axds jobs retry --abandoned` schedules them"
-        )
+def _lines(found: dict[str, Any], *, every: bool, live: bool) -> list[str]:
+    """Return what is shown: the counts, the pace while jobs are to be done, and the jobs that want attention first."""
+    counts, abandoned = found["summary"], found["abandoned"]
+    lines = [f"{found['status']}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items())]
+    pace = told(Pace(found["jobs_per_s"], found["seconds_left"])) if counts["running"] + counts["scheduled"] else ""
+    if live:
+        lines.append(f"{bar(counts['succeeded'] + counts['failed'], counts['total'])}  {pace}")
+    elif pace:
+        lines[0] += f"; {pace}"
+    if abandoned:
+        lines.append(f"{len(abandoned)} abandoned: their process is dead; `axds jobs retry --abandoned` schedules them")
+    rows = [_row(job, abandoned) for job in found["jobs"] if every or job["status"] != "SUCCEEDED"]
+    if live:  # of a long table the terminal holds the beginning
+        rows.sort(key=lambda row: _URGENCY.get(row["status"], len(_URGENCY)))
+    return lines + (table_lines(rows, ("job", "status", "executor", "started", "id", "error")) if rows else [])
 
 
 def _row(job: dict[str, Any], abandoned: list[str]) -> dict[str, Any]:
     return {
-        "id": job["job_id"],
-        "job": job["job_name"],
-        "for": job["specifier"],
+        "job": name_of(job["job_name"], job["specifier"]),
         "status": "abandoned" if job["job_id"] in abandoned else str(job["status"]).lower(),
         "executor": job["executor_id"],
         "started": human_time(job["started_at"]),
+        "id": job["job_id"],
         "error": " ".join((job.get("error_message") or "").split()),
     }

@@ -9,7 +9,6 @@ Example:
 """
 
 import argparse
-import shutil
 import sys
 import time
 from dataclasses import asdict
@@ -19,10 +18,8 @@ from ...logs.logger.statistics import LoggerStatistics, queue_of_logger, statist
 from ...memory.queue import LogQueue
 from ...system import platform
 from ..render import add_json, human_bytes, human_seconds, print_json, table_lines
-from ..terminal import escaped, print_line
-
-_HOME, _CLEAR_BELOW, _CLEAR_LINE = "\x1b[H", "\x1b[J", "\x1b[K"
-_HIDE, _SHOW = "\x1b[?25l\x1b[2J", "\x1b[?25h"
+from ..screen import draw, screen
+from ..terminal import print_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,13 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table again and again."""
     live = not arguments.json and sys.stdout.isatty()
     queue = _queue_of(arguments.name)  # mapped once: a look reads words and opens nothing
-    if live:
-        sys.stdout.write(_HIDE)
-    try:
+    with screen(live=live):
         return _watch(arguments, queue, live=live)
-    finally:
-        if live:
-            sys.stdout.write(_SHOW)
 
 
 def _queue_of(name: str) -> LogQueue:
@@ -98,13 +90,7 @@ def _print(name: str, document: dict[str, Any], *, live: bool) -> None:
     lines = [_headline(name, document), "", *_source_lines(document["sources"])]
     if document["producers"]:
         lines += ["", *_producer_lines(document["producers"])]
-    if not live:
-        for line in lines:
-            print_line(line)
-        return
-    width, height = shutil.get_terminal_size()
-    shown = [escaped(line)[: width - 1] + _CLEAR_LINE for line in lines[: height - 1]]
-    sys.stdout.write(_HOME + "\n".join(shown) + "\n" + _CLEAR_BELOW)
+    draw(lines, live=live)
 
 
 def _headline(name: str, document: dict[str, Any]) -> str:
