@@ -33,23 +33,25 @@ class AttemptLog:
 
     @contextmanager
     def noted(self, events: list[dict[str, Any]]) -> Generator[None]:
-        """Add lines; take them back if what they tell of fails.
+        """Add lines, and close the file before what they tell of is done; take them back if that fails.
 
         What a kill has left of a line stays alone on its own.
         """
         text = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events).encode()
         descriptor = self._open()
+        size = None
         try:
-            size = os.fstat(descriptor).st_size
-            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
             try:
+                size = os.fstat(descriptor).st_size
+                torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
                 _write_all(descriptor, b"\n" + text if torn else text)
-                yield
-            except BaseException:
-                os.ftruncate(descriptor, size)
-                raise
-        finally:
-            os.close(descriptor)
+            finally:
+                os.close(descriptor)
+            yield
+        except BaseException:
+            if size is not None:
+                os.truncate(self._path, size)
+            raise
 
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC

@@ -13,6 +13,7 @@ it points to is read and compared before it counts.
 
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +48,18 @@ def write_index(path: Path, places: dict[str, Place], signed: Signature) -> None
     scheduled = (p.start // PAGE for p in places.values() if status(p.raw) is ProcessingStatus.SCHEDULED)
     cursor = next(scheduled, signed[1] // PAGE + 1)
     header = _HEADER.pack(_MAGIC, *signed, len(places), cursor, 64 - bits, 0)
+    put_aside(path, header + starts.tobytes() + np.uint32(len(places)).tobytes() + rows.tobytes())
+
+
+def put_aside(path: Path, data: bytes) -> None:
+    """Write a file that can be made anew: beside its name and then in one step, not synced."""
     aside = path.with_name(path.name + ".tmp")
-    aside.write_bytes(header + starts.tobytes() + np.uint32(len(places)).tobytes() + rows.tobytes())
-    aside.replace(path)
+    try:
+        aside.write_bytes(data)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 class Index:
@@ -95,5 +105,6 @@ class Index:
         os.pwrite(self._descriptor, struct.pack("<Q", page), _CURSOR_AT)
 
     def close(self) -> None:
-        """Give the descriptor back."""
-        os.close(self._descriptor)
+        """Give the descriptor back; what it could not write, a hint, the next change finds missing."""
+        with suppress(OSError):
+            os.close(self._descriptor)

@@ -8,19 +8,32 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from ..system.locks import EXCLUSIVE, SHARED, try_lock_file
 
 TIMEOUT_S = 10.0
+_UNLOCKS = 3  # then the kernel does it, when the descriptor is collected
 _POLL_INTERVAL_S = 0.005  # a waiting process costs 1 % of a core; filelock's own 50 ms would idle a busy tracker
 
 
 @contextmanager
 def for_change(path: str) -> Generator[None]:
     """Hold the lock, making its file; filelock.Timeout after ten seconds."""
-    with FileLock(path).acquire(TIMEOUT_S, poll_interval=_POLL_INTERVAL_S):
+    held = FileLock(path)
+    held.acquire(TIMEOUT_S, poll_interval=_POLL_INTERVAL_S)
+    try:
         yield
+    finally:
+        _release(held)
+
+
+def _release(held: BaseFileLock) -> None:
+    """Let go: the change is made by now, so that an unlock which fails (an interrupted one, say) is repeated."""
+    for _ in range(_UNLOCKS):
+        with suppress(OSError):
+            held.release(force=True)
+            return
 
 
 @contextmanager

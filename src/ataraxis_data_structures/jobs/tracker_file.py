@@ -17,7 +17,7 @@ from ..errors import TrackerError
 from ..system.atomic import replace_file
 from . import entry
 from .adopt import Adopted, adopt
-from .index import Index, Signature, signature, write_index
+from .index import Index, Signature, put_aside, signature, write_index
 from .layout import PAGE, Page, contract, count, lay_out, scan, scan_page
 from .state import JobState, ProcessingStatus
 
@@ -42,6 +42,8 @@ class TrackerFile:
         self.index_path = self.side / "index"
         self._last = self.side / "last"
         self._edited = path.with_name(path.name + ".edited")
+        # Under the lock one name will do, and what a kill leaves of it is replaced by the next call.
+        self._temporary = path.with_name(f".{path.name}.tmp")
 
     def read(self) -> Entries:
         """Return every entry in its order, none for a missing file; TrackerError for one that cannot be understood."""
@@ -98,11 +100,12 @@ class TrackerFile:
     def replace(self, entries: Entries, *, keep: Path | None = None) -> None:
         """Write the whole file anew and remember it as the last good state."""
         text = lay_out(list(entries.values()))
-        replace_file(self.path, text, temporary=self.path.with_name(f".{self.path.name}.tmp"), keep=keep)
+        replace_file(self.path, text, temporary=self._temporary, keep=keep)
         if keep:
             logging.getLogger(__name__).warning("%s held remarks or keys of no job; it is kept as %s", self.path, keep)
-        if len(text) > PAGE or self.side.is_dir():
-            self.remember(text, signature(self.path.stat()))
+        with suppress(OSError):  # the change is made; the next one finds no index of it, and remembers anew
+            if len(text) > PAGE or self.side.is_dir():
+                self.remember(text, signature(self.path.stat()))
 
     def update(self, change: Callable[[Entries], bool]) -> None:
         """Read every entry, let `change` alter them, and write the file if it says that it did."""
@@ -140,16 +143,15 @@ class TrackerFile:
         if data is None:
             raise TrackerError(f"{self.path}: expected a copy of the last good state in {self._last}, got none")
         damaged = self.path.with_name(self.path.name + ".damaged") if self.path.exists() else None
-        replace_file(self.path, data, keep=damaged)
-        self.remember(data, signature(self.path.stat()))
+        replace_file(self.path, data, temporary=self._temporary, keep=damaged)
+        with suppress(OSError):
+            self.remember(data, signature(self.path.stat()))
         return damaged
 
     def remember(self, text: bytes, signed: Signature) -> None:
         """Copy the file, whose text this is, and index it if it has more than one page."""
         self.side.mkdir(exist_ok=True)
-        aside = self._last.with_name("last.tmp")
-        aside.write_bytes(text)
-        aside.replace(self._last)
+        put_aside(self._last, text)
         places = scan(text) if len(text) > PAGE else None
         if places is None:
             self.index_path.unlink(missing_ok=True)
@@ -249,7 +251,7 @@ class _OpenPages:
 
     def __init__(self, file: TrackerFile, mode: int) -> None:
         self._file = file
-        self._descriptor = os.open(file.path, mode | os.O_CLOEXEC)
+        self._descriptor, self._is_written = os.open(file.path, mode | os.O_CLOEXEC), False
         stat = os.fstat(self._descriptor)
         self._size = stat.st_size
         self._index = self._signed_index(stat) if self._size > PAGE else None
@@ -258,9 +260,13 @@ class _OpenPages:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
         if self._index:
             self._index.close()
+        try:
+            os.close(self._descriptor)
+        except OSError:
+            if self._is_written:  # network file systems tell here that they could not write
+                raise
 
     def page_of(self, job_id: str) -> Page | None:
         """Return the page that holds a job; None if the file must be read as a whole to say."""
@@ -299,6 +305,7 @@ class _OpenPages:
             return False
         # A shorter text covers the old one with blank lines first: whoever is killed in between leaves YAML.
         self._put(data.ljust(min(self._size, PAGE), b"\n"), page.number * PAGE)
+        self._is_written = True
         with suppress(OSError):  # the change is made; what fails here is found and made anew by the next one
             if self._size <= PAGE and len(data) < self._size:
                 os.ftruncate(self._descriptor, len(data))
@@ -331,7 +338,8 @@ class _OpenPages:
         data = os.pread(self._descriptor, self._size, 0)
         if scan(data) is None:
             return None
-        self._file.remember(data, signed)
+        with suppress(OSError):  # without an index the file is read and written as a whole
+            self._file.remember(data, signed)
         return Index.open(self._file.index_path, signed)
 
 
