@@ -103,7 +103,8 @@ LEAVES = {
     "int or str": ("int | str", some("1", "'1'", "'x'")),
     "Path or int": ("Path | int", PATHS | INTEGERS),
     "Path or str": ("Path | str", some("Path('a/b')", "'http://a/b'", "'a//b'")),
-    "str or Path": ("str | Path", TEXTS),
+    # Not of Path: typing takes `str | Path` for the same as `Path | str` and remembers one of them.
+    "str or path": ("str | PurePosixPath", TEXTS),
     "date or datetime": ("dt.date | dt.datetime", some("dt.date(2024, 1, 2)", "dt.datetime(2024, 1, 2)")),
     "date or str": ("dt.date | str", some("dt.date(2024, 1, 2)", "'2024-01-02'")),
     "Decimal or float": ("decimal.Decimal | float", some("decimal.Decimal('1.5')", "1.5")),
@@ -256,6 +257,11 @@ def drawn(times):
     return found, counts
 
 
+# A set is a list in ours; a date that is held twice is written twice; libyaml, with which the newer of the published
+# versions writes, has another form of an empty key. Each is read.
+WRITTEN_OTHERWISE = ("!!set", "&id", "'': ")
+
+
 @pytest.mark.timeout(1800)
 def test_generated_dataclasses_come_back_as_they_were_strict_and_lenient(tmp_path):
     """In full runs the published library reads and writes them too: where it is right, its text and value are ours."""
@@ -279,7 +285,7 @@ def compare_with_the_published(cases, done, path):
         if theirs["read"] != [True]:
             continue
         right += 1
-        if "!!set" not in theirs["text"]:  # a set is a list in ours, which reads both
+        if not any(mark in theirs["text"] for mark in WRITTEN_OTHERWISE):
             assert theirs["text"] == ours["text"], case
         path.write_text(theirs["text"])
         assert config_program.read_back(*case, path, config_program.is_equal, [{}, {"strict": True}]) == [True, True], (
