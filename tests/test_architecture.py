@@ -54,6 +54,11 @@ def without_strings(code):
     return re.sub(r'"""(?:.|\n)*?"""', '""', code)
 
 
+def at_run_time(code):
+    """Return the code without what only type checkers import."""
+    return re.sub(r"^if TYPE_CHECKING:\n(?:[ \t]+[^\n]*\n|\n)+", "", code, flags=re.MULTILINE)
+
+
 def imported(path, code, modules):
     """Yield the modules of ours that a file imports or cimports, at any depth of its code."""
     here = module_of(path).split(".")
@@ -98,7 +103,8 @@ def circles(files):
     modules = {module_of(path) for path in files}
     graph = {module: set() for module in modules}
     for path, code in files.items():
-        graph[module_of(path)] |= {found for found in imported(path, code, modules) if found != module_of(path)}
+        found = imported(path, at_run_time(code), modules)
+        graph[module_of(path)] |= {module for module in found if module != module_of(path)}
     reached = {module: reach(graph, module) for module in graph}
     return {frozenset(other for other in reached[module] if module in reached[other]) for module in graph
             if module in reached[module]}  # fmt: skip

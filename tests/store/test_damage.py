@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ataraxis_data_structures import DamagedError, Store, StoreError
-from ataraxis_data_structures.store.ledger import line_of, record_of
+from ataraxis_data_structures.store.ledger.lines import line_of, record_of
 from conftest import FULL
 
 

@@ -10,7 +10,8 @@ import pytest
 from xxhash import xxh3_128_hexdigest
 
 from ataraxis_data_structures import Store, StoreError
-from ataraxis_data_structures.store import jsontags, ledger, names, settings
+from ataraxis_data_structures.store import jsontags, names, settings
+from ataraxis_data_structures.store.ledger import lines as ledger
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "store.json").read_text())
 

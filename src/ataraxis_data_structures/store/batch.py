@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
-from .commit import Change
+from .ledger.commit import Change
 
 if TYPE_CHECKING:
     from .store import Store

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from .commit import Change, Writer
-from .fold import Fold
+from .ledger.commit import Change, Writer
+from .ledger.fold import Fold
 from .names import FOLDER, PAYLOADS, STAGING
 from .payloads import is_staged_by_living
 

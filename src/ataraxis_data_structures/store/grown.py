@@ -11,9 +11,9 @@ from xxhash import xxh3_128, xxh3_128_hexdigest
 
 from ..errors import DamagedError, StoreError
 from ..system.disk import sync_data
-from .fold import Entry, Op, size_of
 from .kinds.array import bytes_of, form_of, header_of
 from .kinds.kind import PayloadFile
+from .ledger.fold import Entry, Op, size_of
 from .payloads import write_all
 
 _PIECE_BYTES = 1 << 20

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import errors
-from .fold import Entry, Op, size_of
 from .jsontags import decode
-from .ledger import Record
+from .ledger.fold import Entry, Op, size_of
+from .ledger.lines import Record
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .fold import Fold, size_of
 from .gc import droppable, leftovers
 from .items import Item, item_of
+from .ledger.fold import Fold, size_of
 from .names import FOLDER, LEDGER, MIRROR, PAYLOADS, contained
 from .views import COPIED_BYTES, State, Views
 

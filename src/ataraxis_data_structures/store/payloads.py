@@ -20,9 +20,9 @@ from xxhash import xxh3_128, xxh3_128_hexdigest
 from .._core.disk import write_back
 from ..errors import DamagedError
 from ..system.process import is_alive, own_identity
-from .fold import Entry, Op, size_of
 from .kinds import kind_of
 from .kinds.array import header_of
+from .ledger.fold import Entry, Op, size_of
 from .names import FOLDER, PAYLOADS, contained, leads_elsewhere
 
 CARRIED_BYTES = 1024

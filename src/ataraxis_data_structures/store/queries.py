@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .commit import Change
-from .fold import ENDED, Entry, Fold, Op
 from .grown import hash_of_version
+from .ledger.commit import Change
+from .ledger.fold import ENDED, Entry, Fold, Op
 from .payloads import payload_path
 
 _OF_A_PUT = (

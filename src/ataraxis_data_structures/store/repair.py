@@ -10,12 +10,12 @@ from typing import Any
 
 from ..errors import DamagedError, StoreError
 from . import grown
-from .commit import Writer
-from .fold import Entry, Fold, Op, checked, size_of
-from .history import History
 from .kinds import KINDS, Kind
 from .kinds.file import FILE
-from .ledger import Record, line_of, record_of
+from .ledger.commit import Writer
+from .ledger.fold import Entry, Fold, Op, checked, size_of
+from .ledger.history import History
+from .ledger.lines import Record, line_of, record_of
 from .names import FOLDER, LEDGER, MIRROR, PAYLOADS, STAGING, default_view, parse_payload_name
 from .payloads import carried, hash_file, payload_path, staged_path, write_all
 from .verify import Fault, read_lines, verify

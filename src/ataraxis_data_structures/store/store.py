@@ -15,15 +15,15 @@ import numpy as np
 from ..errors import ConflictError, DamagedError, StoreError
 from . import queries
 from .batch import Batch
-from .commit import Change, Writer
 from .export import export
-from .fold import ENDED, Entry, Fold, Op
 from .gc import Freed, collect
-from .history import History
 from .items import Item, Snapshot, item_of, snapshot_of
 from .jsontags import encode
 from .kinds import Kind, kind_for
 from .kinds.file import FILE
+from .ledger.commit import Change, Writer
+from .ledger.fold import ENDED, Entry, Fold, Op
+from .ledger.history import History
 from .names import FOLDER, STAGING, checked, contained, default_view, split_version
 from .overview import Status, describe, status
 from .payloads import StagedFile, StoredPayload, read_kind

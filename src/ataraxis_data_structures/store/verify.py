@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DamagedError, StoreError
-from .fold import Entry, Fold, size_of
-from .history import History
-from .ledger import Bad, scan
+from .ledger.fold import Entry, Fold, size_of
+from .ledger.history import History
+from .ledger.lines import Bad, scan
 from .names import FOLDER, LEDGER, MIRROR, PAYLOADS
 from .payloads import StoredPayload, carried, payload_path
 from .views import State, Views

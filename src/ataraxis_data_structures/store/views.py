@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ..errors import DamagedError, StoreError
 from ..system.disk import clone_file
-from .fold import Entry, Fold, size_of
 from .grown import copy_version, is_version
+from .ledger.fold import Entry, Fold, size_of
 from .names import FOLDER, STAGING, contained, leads_elsewhere
 from .payloads import hash_file, payload_path, staged_path, write_all
 

@@ -22,17 +22,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConflictError, DamagedError, StoreError
-from ..system.disk import sync_folder
-from ..system.locks import EXCLUSIVE, lock_file, unlock_file
-from . import grown
+from ...errors import ConflictError, DamagedError, StoreError
+from ...system.disk import sync_folder
+from ...system.locks import EXCLUSIVE, lock_file, unlock_file
+from .. import grown
+from ..names import FOLDER, LOCK, PAYLOADS, STAGING, payload_name, split_version
+from ..payloads import StagedFile, hash_file, payload_path
+from ..views import State, Views
 from .fold import ENDED, Entry, Fold, Op, size_of
 from .history import History
 from .index import Index
-from .ledger import Record
-from .names import FOLDER, LOCK, PAYLOADS, STAGING, payload_name, split_version
-from .payloads import StagedFile, hash_file, payload_path
-from .views import State, Views
+from .lines import Record
 
 _LEFT_TO_THE_NEXT = (OSError, StoreError, DamagedError)
 _PATIENCE = 6  # times what the lock is waited for at once

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import DamagedError
-from .ledger import Record
+from ...errors import DamagedError
+from .lines import Record
 
 Op = dict[str, Any]
 MADE, ENDED = frozenset({"put", "extend"}), "delete"

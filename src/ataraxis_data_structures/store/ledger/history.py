@@ -4,12 +4,12 @@ import os
 import threading
 from pathlib import Path
 
-from ..errors import DamagedError, StoreError
-from ..system.disk import sync_data
+from ...errors import DamagedError, StoreError
+from ...system.disk import sync_data
+from ..names import FOLDER, LEDGER, MIRROR, STAGING
+from ..payloads import staged_path, write_all
 from .fold import Fold
-from .ledger import Bad, Record, damaged, line_of, record_of, scan
-from .names import FOLDER, LEDGER, MIRROR, STAGING
-from .payloads import staged_path, write_all
+from .lines import Bad, Record, damaged, line_of, record_of, scan
 
 _NOTHING = (-1, -1, -1)
 

@@ -1,0 +1,1 @@
+"""The ledger: its lines, what a name means after them, and how a transaction gets into it."""
