@@ -68,14 +68,5 @@ def drain_once(drain, max_bytes=1 << 18):
 
 
 def messages(found):
-    """Join fragments: (source, time, payload) of each whole message, by claim and in order."""
-    whole, parts = [], {}
-    for source, time, _, claim, flags, payload in found:
-        if flags & frame.GAP:
-            continue
-        if flags & frame.FIRST:
-            parts[claim] = []
-        parts[claim].append(payload)
-        if flags & frame.LAST:
-            whole.append((source, time, b"".join(parts.pop(claim))))
-    return whole
+    """Return (source, time, payload) of each message among records, in order."""
+    return [(source, time, payload) for source, time, _, _, flags, payload in found if not flags & frame.GAP]

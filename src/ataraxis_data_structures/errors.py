@@ -69,7 +69,11 @@ class QueueBusyError(RuntimeError):
 
 
 class QueueClosedError(ValueError):
-    """A put to a logger that was stopped for good; a message put at that very moment may have been written."""
+    """A put to a logger that was stopped for good; of a put_many, the first `accepted` messages are in the log."""
+
+    def __init__(self, message: str, accepted: int = 0) -> None:
+        super().__init__(message)
+        self.accepted = accepted
 
 
 class SegmentError(ValueError):

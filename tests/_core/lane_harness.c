@@ -15,7 +15,7 @@ static void step(void) { if (steps_left > 0 && --steps_left == 0) _exit(99); }
 #include "lane.h"
 
 #define CAPACITY 4096u
-#define LONGEST 2400u
+#define LONGEST (CAPACITY / 2 - 32)
 #define CHECK(truth) do { if (!(truth)) { printf("line %d: %s\n", __LINE__, #truth); exit(1); } } while (0)
 
 static axds_hub *hub;
@@ -32,7 +32,7 @@ static void begin(void) {
     memset(hub, 0, sizeof *hub);
     hub->slots = 4;
     hub->salt = 7;
-    axds_lane_init(lane, CAPACITY, 1, 1, 7);
+    axds_lane_init(lane, CAPACITY);
     axds_register(hub, 1);
     *acknowledged = 0;
 }
@@ -46,8 +46,6 @@ static uint32_t message(uint64_t i, unsigned char *payload) {
 
 typedef struct {
     axds_reader reader;
-    unsigned char joined[LONGEST];
-    uint32_t length;
     uint64_t messages, seq;
 } consumer;
 
@@ -61,15 +59,11 @@ static uint64_t consume(consumer *self, uint64_t max_bytes) {
     while (at < size) {
         CHECK(axds_record_valid(span + at, size - at, 7, &header));
         CHECK(header.seq == self->seq++);
-        if (header.flags & AXDS_FIRST) self->length = 0;
-        CHECK(self->length + header.length <= LONGEST);
-        memcpy(self->joined + self->length, span + at + sizeof header, header.length);
-        self->length += header.length;
-        at += axds_record_span(header.length);
-        if (!(header.flags & AXDS_LAST)) continue;
+        CHECK(header.flags == AXDS_MESSAGE);
         CHECK(header.time == self->messages);
-        CHECK(self->length == message(self->messages, want));
-        CHECK(!memcmp(self->joined, want, self->length));
+        CHECK(header.length == message(self->messages, want));
+        CHECK(!memcmp(span + at + sizeof header, want, header.length));
+        at += axds_record_span(header.length);
         self->messages++;
     }
     CHECK(axds_release(&self->reader, size));
@@ -81,11 +75,11 @@ static uint64_t total;
 static void *produce(void *unused) {
     axds_writer writer;
     unsigned char payload[LONGEST];
-    axds_writer_init(&writer, hub, lane);
+    axds_writer_init(&writer, hub, lane, CAPACITY, 1, 7);
     for (uint64_t i = 0; i < total; i++) {
         uint32_t length = message(i, payload);
         while (!axds_put(&writer, (uint8_t)i, i, payload, length))
-            axds_wait_for_space(&writer, axds_message_needs(&writer, length), 50000000);
+            axds_wait_for_space(lane, CAPACITY, writer.tail, axds_message_needs(&writer, length), 50000000);
         axds_store(*acknowledged, i + 1);
     }
     return unused;
@@ -97,12 +91,12 @@ static int race(uint64_t count) {
     pthread_t producer;
     begin();
     total = count;
-    axds_reader_init(&self.reader, lane, lane->capacity, lane->claim, lane->salt);
+    axds_reader_init(&self.reader, lane, CAPACITY, 1, 7, &hub->state);
     pthread_create(&producer, NULL, produce, NULL);
     while (self.messages < total)
         if (!consume(&self, 1000)) axds_wait_for_records(hub, readers, 1, axds_load(hub->lanes_changed), 0, 50000000);
     pthread_join(producer, NULL);
-    CHECK(axds_lane_empty(lane, lane->capacity));
+    CHECK(axds_lane_empty(lane, CAPACITY));
     printf("%llu messages\n", (unsigned long long)self.messages);
     return 0;
 }
@@ -120,8 +114,8 @@ static int die_producing(void) {
             axds_writer writer;
             consumer drain = {0};
             unsigned char payload[LONGEST];
-            axds_writer_init(&writer, hub, lane);
-            axds_reader_init(&drain.reader, lane, lane->capacity, lane->claim, lane->salt);
+            axds_writer_init(&writer, hub, lane, CAPACITY, 1, 7);
+            axds_reader_init(&drain.reader, lane, CAPACITY, 1, 7, &hub->state);
             for (uint64_t i = 0; i < 200; i++) {
                 uint32_t length = message(i, payload);
                 steps_left = 0;
@@ -140,7 +134,7 @@ static int die_producing(void) {
         code = WEXITSTATUS(status);
         CHECK(code == 99 || code == 0);
         died += code == 99;
-        axds_reader_init(&self.reader, lane, lane->capacity, lane->claim, lane->salt);
+        axds_reader_init(&self.reader, lane, CAPACITY, 1, 7, &hub->state);
         self.messages = lane->taken;
         axds_reader_span(&self.reader, CAPACITY);
         if (self.reader.span_bytes) {
@@ -148,7 +142,7 @@ static int die_producing(void) {
             self.seq = first->seq;
             while (consume(&self, 700)) {}
         }
-        CHECK(axds_lane_empty(lane, lane->capacity));
+        CHECK(axds_lane_empty(lane, CAPACITY));
         CHECK(self.messages == *acknowledged || self.messages == *acknowledged + 1);
         CHECK(self.reader.damaged_bytes == 0);
     }
@@ -166,7 +160,7 @@ static int die_retiring(void) {
         pid_t child = fork();
         if (!child) {
             steps_left = k;
-            axds_add_to_totals(hub, lane, lane->claim);
+            axds_add_to_totals(hub, lane, 1);
             step();
             axds_forget(hub, 1);
             _exit(0);
@@ -174,7 +168,7 @@ static int die_retiring(void) {
         waitpid(child, &status, 0);
         code = WEXITSTATUS(status);
         died += code == 99;
-        axds_add_to_totals(hub, lane, lane->claim);
+        axds_add_to_totals(hub, lane, 1);
         axds_forget(hub, 1);
         CHECK(hub->totals[hub->retired & 1].put == 5);
         CHECK(hub->lanes[0] == 0);

@@ -173,6 +173,24 @@ static uint32_t axds_crc32_by_unit(uint32_t seed, const void *data, size_t size)
 }
 #endif
 
+/* The product of two polynomials modulo that of CRC-32C, bits reflected: the highest bit is x^0. */
+static inline uint32_t axds_crc32c_times(uint32_t a, uint32_t b) {
+    uint32_t product = 0;
+    for (uint32_t bit = 0x80000000u; bit; bit >>= 1) {
+        if (a & bit) product ^= b;
+        b = (b >> 1) ^ (AXDS_POLY_CRC32C & (0u - (b & 1u)));
+    }
+    return product;
+}
+
+/* The check of two buffers, one behind the other, of which the second has `size` bytes: one step for each bit of it. */
+static inline uint32_t axds_crc32c_joined(uint32_t first, uint32_t second, uint64_t size) {
+    uint32_t power = 0x00800000u; /* x^8 */
+    for (; size; size >>= 1, power = axds_crc32c_times(power, power))
+        if (size & 1) first = axds_crc32c_times(first, power);
+    return first ^ second;
+}
+
 static int axds_crc_has_unit = 0;
 static int axds_crc32_has_unit = 0;
 

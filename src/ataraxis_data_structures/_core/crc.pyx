@@ -13,6 +13,11 @@ def crc32(const unsigned char[::1] data not None, uint32_t seed=0) -> int:
     return result
 
 
+def crc32c_joined(uint32_t first, uint32_t second, uint64_t size) -> int:
+    """Return the CRC-32C of two buffers, one behind the other, from those of each and the size of the second."""
+    return axds_crc32c_joined(first, second, size)
+
+
 def crc32c(const unsigned char[::1] data not None, uint32_t seed=0) -> int:
     """Return the CRC-32C (Castagnoli, as in RFC 3720) of a buffer, continued from `seed`."""
     cdef uint32_t result = seed

@@ -18,11 +18,11 @@
 
 enum {
     AXDS_PAD = 1,        /* fills the end of a lane; never in a journal */
-    AXDS_FIRST = 2,      /* a message starts here */
-    AXDS_LAST = 4,       /* and ends here; a large one goes FIRST, 0…, LAST in consecutive seq of one claim */
-    AXDS_GAP = 8,        /* payload: u64 count of messages of this source that were dropped */
+    AXDS_MESSAGE = 6,    /* a message of a source, or what a GAP says of them */
+    AXDS_GAP = 8,        /* with MESSAGE; payload: u64 count of messages of this source that were dropped */
     AXDS_CHECKPOINT = 16,
     AXDS_FOOTER = 32,
+    AXDS_EXTERNAL = 64,  /* with MESSAGE, in a lane alone: its payload, an axds_external, says which file has the record */
 };
 
 typedef struct {
@@ -54,6 +54,14 @@ static inline void axds_record_seal(axds_record *header, uint32_t salt) {
     memset(payload + header->length, 0, padding);
     header->check = axds_record_check(header, payload, salt);
 }
+
+/* What stands in a lane for a message that is too large for it: the file holds the record, but for its header. */
+typedef struct {
+    uint64_t number;         /* of the file among those of the lane's owner */
+    uint64_t place;          /* 0: shared memory, 1: the log directory */
+    uint64_t total;          /* bytes of all such records of the lane up to this one */
+    axds_record header;      /* sealed, as it goes into the journal */
+} axds_external;
 
 #define AXDS_STRIDE 12288u /* of a copy that is checked while it is in the nearest cache; legs of crc.h fill it */
 

@@ -8,11 +8,11 @@ cdef extern from "frame.h" nogil:
         AXDS_MARK
         AXDS_RECORD_BYTES
         AXDS_PAD
-        AXDS_FIRST
-        AXDS_LAST
+        AXDS_MESSAGE
         AXDS_GAP
         AXDS_CHECKPOINT
         AXDS_FOOTER
+        AXDS_EXTERNAL
 
     ctypedef struct axds_record:
         uint32_t check
@@ -23,6 +23,12 @@ cdef extern from "frame.h" nogil:
         uint8_t source
         uint8_t flags
         uint16_t mark
+
+    ctypedef struct axds_external:
+        uint64_t number
+        uint64_t place
+        uint64_t total
+        axds_record header
 
     ctypedef struct axds_row:
         uint64_t offset

@@ -4,12 +4,14 @@ from typing_extensions import Buffer
 
 RECORD_BYTES: Final = 32
 PAD: Final = 1
+MESSAGE: Final = 6
 FIRST: Final = 2
 LAST: Final = 4
 WHOLE: Final = 6
 GAP: Final = 8
 CHECKPOINT: Final = 16
 FOOTER: Final = 32
+EXTERNAL: Final = 64
 ROW: list[tuple[str, str]]
 ROW_FORMAT: Final = "<3Q2I2B6x"
 

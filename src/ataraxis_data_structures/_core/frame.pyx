@@ -9,12 +9,12 @@ axds_crc_init()
 
 RECORD_BYTES = <int>AXDS_RECORD_BYTES
 PAD = <int>AXDS_PAD
-FIRST = <int>AXDS_FIRST
-LAST = <int>AXDS_LAST
-WHOLE = FIRST | LAST
+MESSAGE = <int>AXDS_MESSAGE
+FIRST, LAST, WHOLE = 2, 4, MESSAGE
 GAP = <int>AXDS_GAP
 CHECKPOINT = <int>AXDS_CHECKPOINT
 FOOTER = <int>AXDS_FOOTER
+EXTERNAL = <int>AXDS_EXTERNAL
 
 # The fields of a row of Scanner.next, as numpy.dtype takes them; `offset` is where the record's header starts.
 ROW = [
@@ -31,7 +31,7 @@ def span(uint32_t length) -> int:
 
 def pack(
     uint32_t salt, const unsigned char[::1] payload not None, *,
-    uint8_t source=0, uint64_t time=0, uint64_t seq=0, uint32_t claim=0, uint8_t flags=WHOLE,
+    uint8_t source=0, uint64_t time=0, uint64_t seq=0, uint32_t claim=0, uint8_t flags=MESSAGE,
 ) -> bytes:
     """Return one sealed record; the payload may hold at most 2**32 - 40 bytes."""
     if payload.shape[0] > 0xFFFFFFFF - 39:

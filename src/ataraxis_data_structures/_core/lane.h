@@ -6,10 +6,16 @@
  * Positions are bytes since the lane began and never wrap: 0 <= head <= tail <= head + capacity. Only the owner stores
  * `tail`, only the one consumer stores `head`. A record exists from the store of `tail` on, so a producer that dies
  * leaves whole records or none. A record never wraps round the end of the ring: fewer than 32 bytes there are
- * skipped by both sides, more are a PAD record.
+ * skipped by both sides, more are a PAD record. A message of more than half a ring lies in a file of its own, and a
+ * record with EXTERNAL names it.
  *
- * Whoever sleeps says so first and then looks again, whoever moves a position looks for sleepers afterwards
- * (Dekker): these four accesses are sequentially consistent.
+ * Who sleeps says so first and then looks again, who moves a position looks for sleepers afterwards (Dekker): these
+ * four accesses are sequentially consistent.
+ *
+ * The end of a queue: CLOSED is stored in `state` and is final. A put stores its tail, then reads the state. Who sees
+ * CLOSED seals the lane: `bound`, which the consumer moves forward over what it is going to take, then takes no further
+ * move. What lies before a sealed bound is accepted, whoever drains it; what lies behind it never is taken, and its put
+ * raises. So a producer that is told of the end knows of each of its messages which it is, without waiting for anybody.
  */
 #ifndef AXDS_LANE_H
 #define AXDS_LANE_H
@@ -25,13 +31,15 @@
 
 #define AXDS_LINE __attribute__((aligned(128)))
 #define AXDS_SLOTS 4096u   /* lanes that may exist at the same time */
-#define AXDS_LANE_FORMAT 1u
+#define AXDS_LANE_FORMAT 2u
 
 #define axds_load(word) __atomic_load_n(&(word), __ATOMIC_SEQ_CST)
 #define axds_store(word, value) __atomic_store_n(&(word), (value), __ATOMIC_SEQ_CST)
 #define axds_peek(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
 #define axds_note(word, value) __atomic_store_n(&(word), (value), __ATOMIC_RELAXED)
 #define axds_count(word, by) axds_note(word, axds_peek(word) + (by)) /* words with a single writer */
+
+#define AXDS_SEALED ((uint64_t)1 << 63) /* in `bound` */
 
 enum { AXDS_NEW, AXDS_RUNNING, AXDS_RESTARTING, AXDS_CLOSING, AXDS_CLOSED, AXDS_FAILED };
 
@@ -44,17 +52,19 @@ typedef struct {
 } axds_tally;
 
 typedef struct {
-    uint64_t capacity;
-    uint64_t owner;           /* process identity: start time << 22 | pid */
-    uint32_t claim, salt, format;
+    uint64_t capacity;        /* for people who look: any program that maps a lane may write over it, so nobody reads it */
     AXDS_LINE uint64_t tail;                   /* the owner stores */
-    AXDS_LINE uint64_t head;                   /* the consumer stores these three */
+    AXDS_LINE uint64_t head;                   /* the consumer stores these */
     uint64_t taken;                            /* messages released */
     uint64_t high_water;                       /* most bytes it found waiting */
+    uint64_t external_taken;                   /* `total` of the last external record released */
+    uint64_t seq_taken;                        /* no record released has this seq or one above */
+    uint64_t bound;                            /* how far the consumer goes; who sees CLOSED seals it */
     AXDS_LINE uint32_t waiting;                /* the owner sleeps for space */
     uint32_t space_seq;                        /* and is woken here */
     uint64_t wanted;                           /* bytes it needs */
     AXDS_LINE uint64_t put, put_bytes, drops, blocked_ns;
+    uint64_t external;                         /* `total` of the last external record put */
     AXDS_LINE uint64_t reader;                 /* identity of the consumer */
     AXDS_LINE axds_tally tally;
 } axds_lane;
@@ -101,32 +111,29 @@ typedef struct {
     axds_hub *hub;
     axds_lane *lane;
     unsigned char *ring;
-    uint64_t capacity, tail, head_seen, seq, largest;
+    uint64_t capacity, tail, head_seen, seq, external;
+    uint64_t largest;         /* payload of a record that fits an empty lane wherever its tail is */
     uint32_t salt, claim;
 } axds_writer;
 
 static inline unsigned char *axds_lane_ring(axds_lane *lane) { return (unsigned char *)lane + AXDS_LANE_HEAD; }
 
-static void axds_lane_init(axds_lane *lane, uint64_t capacity, uint64_t owner, uint32_t claim, uint32_t salt) {
+static void axds_lane_init(axds_lane *lane, uint64_t capacity) {
     memset(lane, 0, sizeof *lane);
     lane->capacity = capacity;
-    lane->owner = owner;
-    lane->claim = claim;
-    lane->salt = salt;
-    lane->format = AXDS_LANE_FORMAT;
 }
 
-/* Continues where the lane stands; seq lives here, in private memory, and a claim has one writer in its life. */
-static void axds_writer_init(axds_writer *writer, axds_hub *hub, axds_lane *lane) {
+/* At the beginning of a lane, which has one writer in its life: seq and tail live in that one's private memory. */
+static void axds_writer_init(axds_writer *writer, axds_hub *hub, axds_lane *lane, uint64_t capacity, uint32_t claim,
+                             uint32_t salt) {
+    memset(writer, 0, sizeof *writer);
     writer->hub = hub;
     writer->lane = lane;
     writer->ring = axds_lane_ring(lane);
-    writer->capacity = lane->capacity;
-    writer->tail = writer->head_seen = 0;
-    writer->seq = 0;
-    writer->largest = lane->capacity / 4; /* with a PAD before it a record always fits an empty lane */
-    writer->salt = lane->salt;
-    writer->claim = lane->claim;
+    writer->capacity = capacity;
+    writer->largest = capacity / 2 - AXDS_RECORD_BYTES;
+    writer->salt = salt;
+    writer->claim = claim;
 }
 
 static inline int axds_writer_fits(axds_writer *writer, uint64_t need) {
@@ -144,10 +151,7 @@ static inline uint64_t axds_placed(uint64_t capacity, uint64_t tail, uint32_t le
 }
 
 static inline uint64_t axds_message_needs(const axds_writer *writer, uint64_t length) {
-    uint64_t need = 0;
-    for (; length > writer->largest; length -= writer->largest)
-        need += axds_placed(writer->capacity, writer->tail + need, (uint32_t)writer->largest);
-    return need + axds_placed(writer->capacity, writer->tail + need, (uint32_t)length);
+    return axds_placed(writer->capacity, writer->tail, (uint32_t)length);
 }
 
 /* Writes one record that fits; nobody sees it before axds_publish. */
@@ -207,20 +211,17 @@ static void axds_write_gaps(axds_writer *writer) {
         uint64_t missing = axds_peek(tally->dropped[source]) - axds_peek(tally->gapped[source]);
         if (!missing) continue;
         if (!axds_writer_fits(writer, axds_placed(writer->capacity, writer->tail, sizeof missing))) return;
-        axds_append(writer, (uint8_t)source, 0, AXDS_FIRST | AXDS_LAST | AXDS_GAP, &missing, sizeof missing);
+        axds_append(writer, (uint8_t)source, 0, AXDS_MESSAGE | AXDS_GAP, &missing, sizeof missing);
         axds_publish(writer);
         axds_count(tally->gapped[source], missing);
     }
 }
 
-/* Puts a message that fits the lane as a whole, in one publication; returns 0, and does nothing, if it doesn't. */
+/* Writes a message of at most `largest` bytes; returns 0, and does nothing, if there is no room now. */
 static inline int axds_write_message(axds_writer *writer, uint8_t source, uint64_t time, const unsigned char *payload,
                                      uint64_t length) {
     if (!axds_writer_fits(writer, axds_message_needs(writer, length))) return 0;
-    uint8_t first = AXDS_FIRST;
-    for (; length > writer->largest; length -= writer->largest, payload += writer->largest, first = 0)
-        axds_append(writer, source, time, first, payload, (uint32_t)writer->largest);
-    axds_append(writer, source, time, first | AXDS_LAST, payload, (uint32_t)length);
+    axds_append(writer, source, time, AXDS_MESSAGE, payload, (uint32_t)length);
     return 1;
 }
 
@@ -230,6 +231,28 @@ static inline int axds_put(axds_writer *writer, uint8_t source, uint64_t time, c
     axds_publish(writer);
     axds_tell(writer, source, 1, length);
     return 1;
+}
+
+/* Puts a message whose payload lies in a file, behind the room for a header; returns 0, and does nothing, without room. */
+static int axds_put_external(axds_writer *writer, uint8_t source, uint64_t time, uint32_t length, uint32_t payload_check,
+                             uint64_t number, uint64_t place) {
+    axds_external external = {number, place, writer->external + axds_record_span(length), {0, length, time, writer->seq,
+                              writer->claim, source, AXDS_MESSAGE, AXDS_MARK}};
+    if (!axds_writer_fits(writer, axds_message_needs(writer, sizeof external))) return 0;
+    uint32_t check = axds_crc32c(writer->salt, (unsigned char *)&external.header + 4, AXDS_RECORD_BYTES - 4);
+    external.header.check = axds_crc32c_joined(check, payload_check, length);
+    axds_append(writer, source, time, AXDS_MESSAGE | AXDS_EXTERNAL, &external, sizeof external);
+    writer->external = external.total;
+    axds_note(writer->lane->external, external.total); /* before the tail: what is taken was counted */
+    axds_publish(writer);
+    axds_tell(writer, source, 1, length);
+    return 1;
+}
+
+/* Bytes of external records that nobody took yet. */
+static inline uint64_t axds_external_waiting(const axds_writer *writer) {
+    uint64_t waiting = writer->external - axds_load(writer->lane->external_taken);
+    return waiting <= writer->external ? waiting : writer->external; /* else a wild write */
 }
 
 #define AXDS_BATCH_BYTES 65536u /* of put_many before the consumer may have them */
@@ -249,14 +272,36 @@ static uint64_t axds_put_rows(axds_writer *writer, uint8_t source, const uint64_
     return row;
 }
 
-/* Sleeps until the consumer made room, at most a slice. */
-static inline void axds_wait_for_space(axds_writer *writer, uint64_t need, uint64_t slice_ns) {
-    axds_lane *lane = writer->lane;
+/* Sleeps until the consumer made room behind `tail`, at most a slice. Several threads may: all are woken, and the flag
+ * stays for the others; the price is a wake in vain. */
+static inline void axds_wait_for_space(axds_lane *lane, uint64_t capacity, uint64_t tail, uint64_t need,
+                                       uint64_t slice_ns) {
     uint32_t seen = axds_load(lane->space_seq);
-    axds_note(lane->wanted, need);
+    if (!axds_peek(lane->waiting) || need < axds_peek(lane->wanted)) axds_note(lane->wanted, need);
     axds_store(lane->waiting, 1u);
-    if (!axds_writer_fits(writer, need)) axds_futex_wait(&lane->space_seq, seen, slice_ns);
-    axds_store(lane->waiting, 0u);
+    uint64_t queued = tail - axds_load(lane->head);
+    if (queued > capacity || need > capacity - queued) axds_futex_wait(&lane->space_seq, seen, slice_ns);
+}
+
+/* Sleeps until the consumer took an external record, at most a slice. */
+static inline void axds_wait_for_taking(axds_lane *lane, uint64_t taken_seen, uint64_t slice_ns) {
+    uint32_t seen = axds_load(lane->space_seq);
+    axds_note(lane->wanted, 0);
+    axds_store(lane->waiting, 1u);
+    if (axds_load(lane->external_taken) == taken_seen) axds_futex_wait(&lane->space_seq, seen, slice_ns);
+}
+
+/* Seals a lane at `position`, or behind what the consumer goes for already; returns where it is sealed. */
+static uint64_t axds_seal(axds_lane *lane, uint64_t position) {
+    uint64_t bound = axds_load(lane->bound);
+    while (!(bound & AXDS_SEALED)) {
+        uint64_t last = bound > position ? bound : position;
+        if (!__atomic_compare_exchange_n(&lane->bound, &bound, last | AXDS_SEALED, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            continue;
+        AXDS_STEP("sealed");
+        return last;
+    }
+    return bound & ~AXDS_SEALED;
 }
 
 /* Stores a state in place of the expected one; 0, and nothing done, if another process stored another meanwhile. */
@@ -274,24 +319,33 @@ typedef struct {
     unsigned char *ring;
     uint64_t capacity;
     uint64_t head;            /* where the last span starts; what is before it is done with */
-    uint64_t sure;            /* the same without what was skipped up to a tail behind which no record was found */
+    uint64_t bound;           /* what this consumer made of the lane's bound */
+    const uint32_t *state;    /* of the queue; NULL where it is gone */
+    uint64_t sure;            /* the same as head without what was skipped up to a tail behind which no record was found */
     uint64_t span_bytes, span_messages;
     uint64_t next_seq;        /* UINT64_MAX until a record told it */
+    uint64_t least_seq;       /* below it, a record is one of the last lap */
     uint64_t damaged_bytes;
     uint32_t claim, salt;
     int at_tail;              /* the span holds all that was put by then */
+    int external;             /* the span is one record with EXTERNAL */
 } axds_reader;
 
 /* What never changes is not read from the lane: any program that maps it may have written over it. */
-static void axds_reader_init(axds_reader *reader, axds_lane *lane, uint64_t capacity, uint32_t claim, uint32_t salt) {
+static void axds_reader_init(axds_reader *reader, axds_lane *lane, uint64_t capacity, uint32_t claim, uint32_t salt,
+                             const uint32_t *state) {
     memset(reader, 0, sizeof *reader);
     reader->lane = lane;
     reader->ring = axds_lane_ring(lane);
     reader->capacity = capacity;
     reader->head = reader->sure = axds_load(lane->head);
     reader->next_seq = UINT64_MAX;
+    reader->least_seq = axds_load(lane->seq_taken);
+    reader->bound = axds_load(lane->bound) & ~AXDS_SEALED;
+    if (reader->bound - reader->head > capacity) reader->bound = reader->head;
     reader->claim = claim;
     reader->salt = salt;
+    reader->state = state;
 }
 
 static void axds_release_to(axds_reader *reader, uint64_t head) {
@@ -312,6 +366,10 @@ static void axds_release_to(axds_reader *reader, uint64_t head) {
 /* What a producer must have written at `position`, told by its header alone; its check is the journal's to see. */
 static inline int axds_plausible(const axds_reader *reader, const axds_record *header, uint64_t limit) {
     return header->mark == AXDS_MARK && header->claim == reader->claim && axds_record_span(header->length) <= limit;
+}
+
+static inline int axds_is_message(const axds_record *header) {
+    return (header->flags & (AXDS_MESSAGE | AXDS_GAP)) == AXDS_MESSAGE;
 }
 
 static inline int axds_is_pad(const axds_reader *reader, const axds_record *header, uint64_t left) {
@@ -355,7 +413,7 @@ static uint64_t axds_proven_tail(const axds_reader *reader) {
             continue;
         }
         if (!axds_record_valid(reader->ring + index, limit, reader->salt, &header) || header.claim != reader->claim) break;
-        if (seq != UINT64_MAX && header.seq != seq) break;
+        if (seq != UINT64_MAX ? header.seq != seq : header.seq < reader->least_seq) break;
         seq = header.seq + 1;
         position += axds_record_span(header.length);
     }
@@ -373,26 +431,52 @@ static uint64_t axds_readable_tail(axds_reader *reader) {
     return tail - reader->head <= reader->capacity ? tail : axds_proven_tail(reader);
 }
 
+/* Whether a bound that is sealed is one that a process which saw CLOSED stored. */
+static inline int axds_is_seal(const axds_reader *reader, uint64_t bound) {
+    return (bound & AXDS_SEALED) && (bound & ~AXDS_SEALED) - reader->bound <= reader->capacity
+        && (!reader->state || axds_load(*reader->state) == AXDS_CLOSED);
+}
+
+/* Announces that the consumer takes all up to `tail`; returns up to where it may, which a seal decides. */
+static uint64_t axds_advance_bound(axds_reader *reader, uint64_t tail) {
+    uint64_t bound = axds_load(reader->lane->bound);
+    while (!axds_is_seal(reader, bound)) {
+        if (bound == tail) return reader->bound = tail;
+        if (!__atomic_compare_exchange_n(&reader->lane->bound, &bound, tail, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            continue;
+        AXDS_STEP("bound");
+        return reader->bound = tail;
+    }
+    reader->bound = bound & ~AXDS_SEALED;
+    return reader->bound < tail ? reader->bound : tail;
+}
+
+/* Up to where there is something to take, without announcing it. */
+static inline uint64_t axds_takeable(axds_reader *reader) {
+    uint64_t tail = axds_readable_tail(reader), bound = axds_load(reader->lane->bound);
+    return axds_is_seal(reader, bound) && (bound & ~AXDS_SEALED) < tail ? bound & ~AXDS_SEALED : tail;
+}
+
+/* Whether nothing is left that the consumer could take. */
+static inline int axds_reader_done(axds_reader *reader) { return axds_takeable(reader) == reader->head; }
+
 /* Once the producer is dead nobody mends its tail: takes what the checks prove instead; 1 if there was something. */
 static int axds_mend_tail(axds_reader *reader) {
     uint64_t tail = axds_proven_tail(reader);
     axds_store(reader->lane->tail, tail);
-    return tail != reader->head;
+    return axds_takeable(reader) != reader->head;
 }
-
-/* Whether nothing is left that the consumer could take. */
-static inline int axds_reader_done(axds_reader *reader) { return axds_readable_tail(reader) == reader->head; }
 
 /* Finds the next whole records that lie side by side: at most `max_bytes` of them, but at least one if there is one.
  *
  * They start at reader->head and are reader->span_bytes long; nothing is released.
  */
 static void axds_reader_span(axds_reader *reader, uint64_t max_bytes) {
-    uint64_t tail = axds_readable_tail(reader), position = reader->head, seq = reader->next_seq;
+    uint64_t tail = axds_advance_bound(reader, axds_readable_tail(reader)), position = reader->head, seq = reader->next_seq;
     if (axds_peek(reader->lane->head) != position) axds_store(reader->lane->head, position); /* a wild write */
     if (tail - position > axds_peek(reader->lane->high_water)) axds_note(reader->lane->high_water, tail - position);
     reader->span_bytes = reader->span_messages = 0;
-    reader->at_tail = 0;
+    reader->at_tail = reader->external = 0;
     while (position != tail) {
         uint64_t skip = axds_ring_end(reader, position);
         if (skip) {
@@ -408,8 +492,8 @@ static void axds_reader_span(axds_reader *reader, uint64_t max_bytes) {
         if (!axds_plausible(reader, header, left < tail - position ? left : tail - position)
             || (seq != UINT64_MAX && header->seq != seq)) {
             if (reader->span_bytes) return;
-            uint64_t sure = reader->sure, proven = axds_proven_tail(reader);
-            if (proven - position > tail - position) { /* the tail cuts a whole record: it is a wild one */
+            uint64_t sure = reader->sure, proven = axds_advance_bound(reader, axds_proven_tail(reader));
+            if (proven > tail) { /* the tail cuts a whole record: it is a wild one */
                 tail = proven;
                 continue;
             }
@@ -420,13 +504,24 @@ static void axds_reader_span(axds_reader *reader, uint64_t max_bytes) {
             continue;
         }
         uint64_t span = axds_record_span(header->length);
-        if (reader->span_bytes && reader->span_bytes + span > max_bytes) return;
+        if (reader->span_bytes && (header->flags & AXDS_EXTERNAL || reader->span_bytes + span > max_bytes)) return;
         reader->span_bytes += span;
-        reader->span_messages += (header->flags & (AXDS_LAST | AXDS_GAP)) == AXDS_LAST;
+        reader->span_messages += axds_is_message(header);
         position += span;
         seq = header->seq + 1;
+        if ((reader->external = (header->flags & AXDS_EXTERNAL) != 0)) break;
     }
+    if (position != tail) return;
     reader->at_tail = 1;
+}
+
+/* Reads what a span that is one EXTERNAL record says; 0 if it is damaged. */
+static int axds_read_external(const axds_reader *reader, axds_external *external) {
+    const unsigned char *bytes = reader->ring + (reader->head & (reader->capacity - 1));
+    axds_record header;
+    if (!axds_record_valid(bytes, reader->span_bytes, reader->salt, &header) || header.length != sizeof *external) return 0;
+    memcpy(external, bytes + AXDS_RECORD_BYTES, sizeof *external);
+    return 1;
 }
 
 /* Frees the first `size` bytes of the span, which must end where a record ends; returns 0 if they don't. */
@@ -436,20 +531,35 @@ static int axds_release(axds_reader *reader, uint64_t size) {
     const axds_record *header = NULL;
     while (done < size) {
         header = (const axds_record *)(reader->ring + ((reader->head + done) & (reader->capacity - 1)));
-        messages += (header->flags & (AXDS_LAST | AXDS_GAP)) == AXDS_LAST;
+        messages += axds_is_message(header);
         done += axds_record_span(header->length);
     }
     if (done != size) return 0;
-    if (header) reader->next_seq = header->seq + 1;
+    if (header) reader->next_seq = reader->least_seq = header->seq + 1;
+    axds_external external;
+    if (reader->external && axds_read_external(reader, &external))
+        axds_note(reader->lane->external_taken, external.total);
     axds_count(reader->lane->taken, messages);
     axds_release_to(reader, reader->head + size);
+    axds_note(reader->lane->seq_taken, reader->least_seq);
     return 1;
 }
 
-/* For those who only look: the positions agree or, where one of them was written over, the counts do. */
+/* Bytes that the consumer has yet to take, for those who only look; 0 where a position was written over. */
+static inline uint64_t axds_lane_queued(const axds_lane *lane, uint64_t capacity) {
+    uint64_t tail = axds_load(lane->tail), head = axds_load(lane->head), bound = axds_load(lane->bound);
+    if (bound & AXDS_SEALED && (bound & ~AXDS_SEALED) - head <= capacity) tail = bound & ~AXDS_SEALED;
+    return tail - head <= capacity ? tail - head : 0;
+}
+
+static inline int axds_lane_damaged(const axds_lane *lane, uint64_t capacity) {
+    return axds_load(lane->tail) - axds_load(lane->head) > capacity;
+}
+
+/* Whether nothing is left: the positions say so or, where one of them was written over, the counts. */
 static inline int axds_lane_empty(const axds_lane *lane, uint64_t capacity) {
-    uint64_t queued = axds_load(lane->tail) - axds_load(lane->head);
-    return queued <= capacity ? queued == 0 : axds_load(lane->put) == axds_load(lane->taken);
+    if (!axds_lane_damaged(lane, capacity)) return !axds_lane_queued(lane, capacity);
+    return axds_load(lane->put) == axds_load(lane->taken);
 }
 
 /* Sleeps until a producer published, a lane came, or the state changed; at most a slice. */

@@ -7,6 +7,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from .crc cimport axds_crc_init
+from .frame cimport axds_record
 
 axds_crc_init()
 
@@ -207,13 +208,15 @@ cdef class Hub:
 cdef class Reader:
     """The consuming end of a lane, over the lane's memory, which any program that maps it may write over."""
 
-    def __init__(self, unsigned char[::1] memory not None, uint32_t claim, uint32_t salt):
+    def __init__(self, unsigned char[::1] memory not None, uint32_t claim, uint32_t salt, Hub hub=None):
         cdef uint64_t capacity = <uint64_t>memory.shape[0] - AXDS_LANE_HEAD
         if <uint64_t>memory.shape[0] < AXDS_LANE_HEAD + 4096 or capacity & (capacity - 1):
             raise ValueError(f"expected {AXDS_LANE_HEAD} bytes and a power of two from 4096 on, got {memory.shape[0]}")
         self.memory = memory
         self.ring = memoryview(memory)[AXDS_LANE_HEAD:].toreadonly()
-        axds_reader_init(&self.reader, <axds_lane *>&memory[0], capacity, claim, salt)
+        self.hub = hub
+        axds_reader_init(&self.reader, <axds_lane *>&memory[0], capacity, claim, salt,
+                         NULL if hub is None else &hub.hub.state)
 
     @property
     def claim(self) -> int:
@@ -261,18 +264,17 @@ cdef class Reader:
     @property
     def tail(self) -> int:
         """The position up to which there is something to take."""
-        return axds_readable_tail(&self.reader)
+        return axds_takeable(&self.reader)
 
     @property
     def queued_bytes(self) -> int:
         """Bytes that were put and not yet released; 0 while a position is damaged."""
-        cdef uint64_t queued = axds_load64(self.reader.lane.tail) - axds_load64(self.reader.lane.head)
-        return queued if queued <= self.reader.capacity else 0
+        return axds_lane_queued(self.reader.lane, self.reader.capacity)
 
     @property
     def damaged(self) -> bool:
         """Whether a position is one that neither the producer nor the consumer stored."""
-        return axds_load64(self.reader.lane.tail) - axds_load64(self.reader.lane.head) > self.reader.capacity
+        return axds_lane_damaged(self.reader.lane, self.reader.capacity)
 
     @property
     def damaged_bytes(self) -> int:
@@ -301,11 +303,32 @@ cdef class Reader:
         """Become the reader of this lane if the seat is free or left by the dead; return who sits there afterwards."""
         seated = axds_take_seat(&self.reader.lane.reader, dead, mine)
         if seated == mine:
-            axds_reader_init(&self.reader, self.reader.lane, self.reader.capacity, self.reader.claim, self.reader.salt)
+            axds_reader_init(&self.reader, self.reader.lane, self.reader.capacity, self.reader.claim, self.reader.salt,
+                             NULL if self.hub is None else &self.hub.hub.state)
         return seated
 
     def leave_seat(self, uint64_t mine) -> None:
         axds_take_seat(&self.reader.lane.reader, mine, 0)
+
+    def seal(self) -> int:
+        """Refuse what is put from now on, once the queue is closed; return up to where messages were accepted."""
+        return axds_seal(self.reader.lane, axds_readable_tail(&self.reader))
+
+    @property
+    def external_bytes(self) -> int:
+        """Bytes of records in files of their own that were put and not yet released."""
+        waiting = axds_load64(self.reader.lane.external) - axds_load64(self.reader.lane.external_taken)
+        return waiting if axds_load64(self.reader.lane.external_taken) <= axds_load64(self.reader.lane.external) else 0
+
+    @property
+    def external(self) -> tuple | None:
+        """Number, place, and journal header of the file that the span names, if it does; ValueError if it is damaged."""
+        cdef axds_external found
+        if not self.reader.external or not self.reader.span_bytes:
+            return None
+        if not axds_read_external(&self.reader, &found):
+            raise ValueError(f"expected a whole record at {self.reader.head}, got a damaged one")
+        return found.number, found.place, (<const unsigned char *>&found.header)[:sizeof(axds_record)]
 
     def span(self, uint64_t max_bytes) -> memoryview:
         """Return the next whole records as they lie in memory, for the caller to write or read and then release.

@@ -7,14 +7,16 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from .crc cimport axds_crc_init
-from .frame cimport AXDS_FIRST, AXDS_LAST
+from .frame cimport axds_external, axds_record_span
 from .lane cimport (
-    AXDS_CLOSED, AXDS_LANE_HEAD, AXDS_NEW, Hub, axds_append, axds_count, axds_futex_off, axds_generation, axds_lane,
-    axds_lane_init, axds_load32, axds_message_needs, axds_now_ns, axds_placed, axds_publish, axds_put, axds_put_rows,
-    axds_tell, axds_wait_for_space, axds_watch_forks, axds_write_gaps, axds_writer, axds_writer_fits, axds_writer_init,
+    AXDS_CLOSED, AXDS_LANE_HEAD, AXDS_NEW, Hub, axds_count, axds_external_waiting, axds_futex_off, axds_generation,
+    axds_lane, axds_lane_init, axds_load32, axds_load64, axds_message_needs, axds_now_ns, axds_put, axds_put_external,
+    axds_put_rows, axds_seal, axds_wait_for_space, axds_wait_for_taking, axds_watch_forks, axds_write_gaps, axds_writer,
+    axds_writer_fits, axds_writer_init, axds_placed,
 )
 from .record cimport LogPackage, as_payload, as_rows, as_source, as_times, as_word
 
+import errno
 from threading import Lock, get_ident
 import warnings
 
@@ -27,6 +29,14 @@ if axds_watch_forks():
 cdef uint64_t SLICE_NS = 50_000_000     # the longest sleep before signals and the state are looked at
 cdef uint64_t LONG_COPY_BYTES = 262144  # from here on a copy lets other threads run
 cdef uint64_t NEVER = 0xFFFFFFFFFFFFFFFF
+cdef uint64_t LARGEST_BYTES = 2147483648 # payload of a message
+cdef uint64_t STARVING_NS = 100_000_000 # a put that waits for so long has room kept for it from then on
+cdef uint64_t EXTERNAL_BYTES = sizeof(axds_external)
+cdef uint64_t EXTERNAL_LANES = 8        # bytes of large messages that may wait, in sizes of the lane
+
+
+cdef struct Placed:  # where a message lies in the lane
+    uint64_t start, end
 
 
 cdef object LaneFullError = BlockingIOError    # until `raise_as` says better
@@ -34,7 +44,7 @@ cdef object QueueClosedError = ValueError
 
 
 def raise_as(lane_full, queue_closed) -> None:
-    """Take the exceptions that puts raise: lane_full(message, accepted) and queue_closed(message)."""
+    """Take the exceptions that puts raise: lane_full(message, accepted), and queue_closed alike."""
     global LaneFullError, QueueClosedError
     LaneFullError, QueueClosedError = lane_full, queue_closed
 
@@ -63,14 +73,17 @@ cdef class Writer:
     cdef Hub hub
     cdef readonly object keep
     cdef object turn
-    cdef object turn_thread
     cdef uint32_t generation
     cdef bint busy
     cdef bint gaps
     cdef bint warned
+    cdef uint64_t confirmed     # the end of the last message whose put did not see CLOSED
+    cdef uint64_t reserved      # bytes kept for a put that has waited for long
+    cdef object reserved_by     # and its thread, whose signal handlers may take them
+    cdef uint64_t numbered      # files of large messages so far
+    cdef uint64_t staged        # bytes of those that are not in the lane yet
 
-    def __init__(self, unsigned char[::1] memory not None, Hub hub not None, uint64_t owner, uint32_t claim, *,
-                 keep=None):
+    def __init__(self, unsigned char[::1] memory not None, Hub hub not None, uint32_t claim, *, keep=None):
         cdef uint64_t capacity = <uint64_t>memory.shape[0] - AXDS_LANE_HEAD
         if <uint64_t>memory.shape[0] < AXDS_LANE_HEAD + 4096 or capacity & (capacity - 1):
             raise ValueError(f"expected {AXDS_LANE_HEAD} bytes and a power of two from 4096 on, got {memory.shape[0]}")
@@ -79,12 +92,12 @@ cdef class Writer:
         self.keep = keep
         self.turn = Lock()
         self.generation = axds_generation
-        axds_lane_init(<axds_lane *>&memory[0], capacity, owner, claim, hub.hub.salt)
-        axds_writer_init(&self.writer, hub.hub, <axds_lane *>&memory[0])
+        axds_lane_init(<axds_lane *>&memory[0], capacity)
+        axds_writer_init(&self.writer, hub.hub, <axds_lane *>&memory[0], capacity, claim, hub.hub.salt)
 
     @property
     def claim(self) -> int:
-        return self.writer.lane.claim
+        return self.writer.claim
 
     @property
     def lane_bytes(self) -> int:
@@ -106,24 +119,41 @@ cdef class Writer:
         """Whether the logger was stopped for good."""
         return axds_load32(self.writer.hub.state) == AXDS_CLOSED
 
-    # Threads: with the GIL held, a put that fits is one step. Whatever lets go of the GIL holds the turn meanwhile, and
-    # `busy` sends the other threads to wait for theirs.
+    @property
+    def accepted_to(self) -> int:
+        """Seal the lane of a closed queue; return up to where its messages are accepted."""
+        return axds_seal(self.writer.lane, self.confirmed)
 
-    cdef int take_turn(self, bint block, uint64_t deadline) except -1:
-        if self.busy and self.turn_thread == get_ident():
-            raise RuntimeError("expected no put inside a put of the same thread, got one from a signal handler")
-        now = axds_now_ns()
-        wait_s = 0 if not block or deadline <= now else -1 if deadline == NEVER else (deadline - now) / 1e9
-        if not (self.turn.acquire(blocking=False) if wait_s == 0 else self.turn.acquire(timeout=wait_s)):
-            raise LaneFullError("expected another thread's put to end in time, and it did not")
-        self.turn_thread = get_ident()
+    # Threads: with the GIL held, a put that fits is one step. Only what lets go of the GIL takes the turn, and `busy`
+    # sends the other threads to wait for theirs. No Python runs while it is held, and nobody sleeps: so a signal
+    # handler never finds it held by its own thread, and other threads wait for a copy at most.
+
+    cdef int take_turn(self) except -1:
+        self.turn.acquire()
         self.busy = True
         return 0
 
     cdef int leave_turn(self) except -1:
         self.busy = False
-        self.turn_thread = None
         self.turn.release()
+        return 0
+
+    # Fairness: a large message finds room only if smaller ones do not take it again and again.
+
+    cdef uint64_t needed(self, uint64_t need):
+        """Return the room that a put needs: its own, and what is kept for another that has waited longer."""
+        if self.reserved and self.reserved_by != get_ident():
+            return min(need + self.reserved, self.writer.capacity)
+        return need
+
+    cdef int reserve(self, uint64_t need) except -1:
+        if not self.reserved:
+            self.reserved, self.reserved_by = need, get_ident()
+        return 0
+
+    cdef int unreserve(self) except -1:
+        if self.reserved and self.reserved_by == get_ident():
+            self.reserved, self.reserved_by = 0, None
         return 0
 
 
@@ -157,6 +187,10 @@ cdef class Producer:
     def _claim_lane(self, block, timeout) -> Writer:
         raise NotImplementedError
 
+    def _stage(self, payload, claim, number, on_disk):
+        """Write the payload of a large message into a file of its own; OSError with ENOSPC if there is no room."""
+        raise NotImplementedError
+
     def _is_abandoned(self) -> bool:
         return False
 
@@ -168,6 +202,9 @@ cdef class Producer:
     def _let_go(self) -> None:
         """Forget the lane; the next put claims another."""
         self._writer = None
+
+    def _refused(self, writer) -> None:
+        """Hear that the lane is sealed; what was accepted is written by others."""
 
     cdef Writer _ready(self, bint block, timeout):
         cdef uint32_t state = axds_load32(self._hub.hub.state)
@@ -207,91 +244,163 @@ cdef class Producer:
     cdef int _put_bytes(self, uint8_t source, uint64_t stamp, payload, bint block, timeout) except -1:
         cdef Py_buffer view
         cdef Writer writer
+        cdef Placed placed
         get_bytes(payload, &view)
         try:
             writer = self._ready(block, timeout)
-            if (writer.busy or writer.gaps or <uint64_t>view.len >= LONG_COPY_BYTES
+            placed.start = writer.writer.tail
+            if (writer.busy or writer.gaps or writer.reserved or <uint64_t>view.len >= LONG_COPY_BYTES
+                    or <uint64_t>view.len > writer.writer.largest
                     or not axds_put(&writer.writer, source, stamp, <const unsigned char *>view.buf, view.len)):
-                self._put_slowly(writer, source, stamp, <const unsigned char *>view.buf, view.len, block,
-                                 deadline_ns(self._timeout if timeout is None else timeout))
+                if not self._put_slowly(writer, source, stamp, <const unsigned char *>view.buf, view.len, block,
+                                        deadline_ns(self._timeout if timeout is None else timeout), &placed):
+                    return 0
+            else:
+                placed.end = writer.writer.tail
         finally:
             PyBuffer_Release(&view)
-        # Pairs with the closing: state stored, then the last look at the tails. Ours may have come after it.
-        if axds_load32(self._hub.hub.state) == AXDS_CLOSED:
+        self._confirm(writer, placed)
+        return 0
+
+    cdef int _confirm(self, Writer writer, Placed placed) except -1:
+        """Return if a message that lies in the lane is accepted; lane.h tells how a put and the end of a queue agree."""
+        if axds_load32(self._hub.hub.state) != AXDS_CLOSED:
+            writer.confirmed = max(writer.confirmed, placed.end)
+        elif axds_seal(writer.writer.lane, max(writer.confirmed, placed.start)) < placed.end:
+            self._refused(writer)
             self._refuse(AXDS_CLOSED)
         return 0
 
-    cdef int _put_slowly(self, Writer writer, uint8_t source, uint64_t stamp, const unsigned char *payload,
-                         uint64_t length, bint block, uint64_t deadline) except -1:
-        cdef bint done = False
-        cdef uint64_t need
-        writer.take_turn(block, deadline)
+    cdef bint _put_slowly(self, Writer writer, uint8_t source, uint64_t stamp, const unsigned char *payload,
+                          uint64_t length, bint block, uint64_t deadline, Placed *placed) except -1:
+        """Put a message once there is room; false if it was dropped instead."""
+        cdef bint done
+        cdef uint64_t need, began = axds_now_ns()
+        if length > writer.writer.largest:
+            return self._put_external(writer, source, stamp, payload, length, block, deadline, placed)
         try:
-            self._tell_gaps(writer)
-            while not done:
-                # Anew each time: another put, as of a signal handler, may have moved the tail to where pads need more.
-                need = axds_message_needs(&writer.writer, length)
-                if need > writer.writer.capacity:
-                    return self._put_in_parts(writer, source, stamp, payload, length, block, deadline)
-                with nogil:
-                    done = axds_put(&writer.writer, source, stamp, payload, length)
-                if not done and not self._wait(writer, need, source, 1, block, deadline, True):
-                    return 0
+            while True:
+                writer.take_turn()
+                try:
+                    self._tell_gaps(writer)
+                    # Each time again: another put may have moved the tail to where a pad is needed.
+                    need = writer.needed(axds_message_needs(&writer.writer, length))
+                    done = axds_writer_fits(&writer.writer, need)
+                    if done:
+                        placed.start = writer.writer.tail
+                        with nogil:
+                            axds_put(&writer.writer, source, stamp, payload, length)
+                        placed.end = writer.writer.tail
+                finally:
+                    writer.leave_turn()
+                if done:
+                    return True
+                if not self._wait(writer, need, NEVER, source, 1, block, deadline, began):
+                    return False
         finally:
-            writer.leave_turn()
-        return 0
+            writer.unreserve()
 
-    cdef int _put_in_parts(self, Writer writer, uint8_t source, uint64_t stamp, const unsigned char *payload,
-                           uint64_t length, bint block, uint64_t deadline) except -1:
-        """Put a message larger than the lane; a reader ignores it until its LAST part is there."""
-        cdef axds_writer *raw = &writer.writer
-        cdef uint8_t flags = AXDS_FIRST
-        cdef uint64_t left = length, part, need
+    cdef bint _put_external(self, Writer writer, uint8_t source, uint64_t stamp, const unsigned char *payload,
+                            uint64_t length, bint block, uint64_t deadline, Placed *placed) except -1:
+        """Put a message that is too large for the lane: its payload into a file, then a record that names the file."""
+        cdef uint64_t size = axds_record_span(<uint32_t>length), need, began = axds_now_ns(), number, place
+        cdef uint32_t check
+        cdef bint done
+        if length > LARGEST_BYTES:
+            raise ValueError(f"expected a message of at most {LARGEST_BYTES} bytes, got {length}")
+        if not self._wait_for_allowance(writer, size, source, block, deadline):
+            return False
+        draft = None
+        try:
+            number = writer.numbered = writer.numbered + 1
+            draft = self._stage_file(writer, <const unsigned char[:length]>payload, number, source, block, deadline)
+            if draft is None:
+                return False
+            check, place = draft.check, draft.place
+            while True:
+                writer.take_turn()
+                try:
+                    self._tell_gaps(writer)
+                    need = writer.needed(axds_message_needs(&writer.writer, EXTERNAL_BYTES))
+                    done = axds_writer_fits(&writer.writer, need)
+                    if done:
+                        placed.start = writer.writer.tail
+                        axds_put_external(&writer.writer, source, stamp, <uint32_t>length, check, number, place)
+                        placed.end = writer.writer.tail
+                        draft.published = True
+                finally:
+                    writer.leave_turn()
+                if done:
+                    return True
+                if not self._wait(writer, need, NEVER, source, 1, block, deadline, began):
+                    return False
+        finally:
+            writer.staged -= size
+            writer.unreserve()
+            if draft is not None:
+                draft.close()
+
+    cdef bint _wait_for_allowance(self, Writer writer, uint64_t size, uint8_t source, bint block,
+                                  uint64_t deadline) except -1:
+        """Wait until shared memory may hold a further large message; one alone always may."""
+        cdef uint64_t taken, waiting
         while True:
-            part = min(left, raw.largest)
-            need = axds_placed(raw.capacity, raw.tail, <uint32_t>part)
-            while not axds_writer_fits(raw, need):
-                if not self._wait(writer, need, source, 1, block, deadline, False):
-                    return 0
-            left -= part
-            with nogil:
-                axds_append(raw, source, stamp, flags | (0 if left else AXDS_LAST), payload, <uint32_t>part)
-                axds_publish(raw)
-            if not left:
-                axds_tell(raw, source, 1, length)
-                return 0
-            payload += part
-            flags = 0
+            taken = axds_load64(writer.writer.lane.external_taken)
+            waiting = axds_external_waiting(&writer.writer) + writer.staged
+            if not waiting or waiting + size <= EXTERNAL_LANES * writer.writer.capacity:
+                writer.staged += size
+                return True
+            if not self._wait(writer, 0, taken, source, 1, block, deadline, NEVER):
+                return False
 
-    cdef bint _wait(self, Writer writer, uint64_t need, uint8_t source, uint64_t messages, bint block,
-                    uint64_t deadline, bint yield_turn) except -1:
-        """Wait a slice for space: true to try again, false if the message was dropped instead."""
-        cdef uint64_t start = axds_now_ns(), slice_ns
+    cdef object _stage_file(self, Writer writer, const unsigned char[::1] payload, uint64_t number, uint8_t source,
+                            bint block, uint64_t deadline):
+        """Return the file of a large message, None if it was dropped: in the log directory if nothing frees memory."""
+        cdef uint64_t taken
+        while True:
+            taken = axds_load64(writer.writer.lane.external_taken)
+            on_disk = not axds_external_waiting(&writer.writer)
+            try:
+                return self._stage(payload, writer.writer.claim, number, False)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+            if on_disk:
+                return self._stage(payload, writer.writer.claim, number, True)
+            if not self._wait(writer, 0, taken, source, 1, block, deadline, NEVER):
+                return None
+
+    cdef bint _wait(self, Writer writer, uint64_t need, uint64_t taken, uint8_t source, uint64_t messages, bint block,
+                    uint64_t deadline, uint64_t began) except -1:
+        """Wait a slice for room, or for an external record to be taken: false if the message was dropped instead."""
+        cdef uint64_t start = axds_now_ns(), slice_ns, tail
         cdef uint32_t state = axds_load32(self._hub.hub.state)
         if state >= AXDS_CLOSED:
             self._refuse(state)
         if self._hub.hub.drop_newest:
             return self._drop(writer, source, messages)
         if not block or state == AXDS_NEW or start >= deadline:
-            self._raise_full(writer, state, block)
+            self._raise_full(writer, state, block, taken != NEVER)
+        if began != NEVER and start - began >= STARVING_NS:
+            writer.reserve(need)
         slice_ns = min(deadline - start, SLICE_NS)
+        tail = writer.writer.tail
         with nogil:
-            axds_wait_for_space(&writer.writer, need, slice_ns)
+            if taken == NEVER:
+                axds_wait_for_space(writer.writer.lane, writer.writer.capacity, tail, need, slice_ns)
+            else:
+                axds_wait_for_taking(writer.writer.lane, taken, slice_ns)
         axds_count(writer.writer.lane.blocked_ns, axds_now_ns() - start)
-        if yield_turn:  # a signal handler may put too
-            writer.leave_turn()
-        try:
-            PyErr_CheckSignals()
-            if axds_now_ns() - start >= SLICE_NS and self._is_abandoned():
-                raise ChildProcessError("expected a living logger, but its process and the one that started it ended; "
-                                        "the lanes keep what was put for the recovery of the log directory")
-        finally:
-            if yield_turn:
-                writer.take_turn(True, NEVER)
+        PyErr_CheckSignals()
+        if axds_now_ns() - start >= SLICE_NS and self._is_abandoned():
+            raise ChildProcessError("expected a living logger, but its process and the one that started it ended; "
+                                    "the lanes keep what was put for the recovery of the log directory")
         return True
 
-    cdef int _raise_full(self, Writer writer, uint32_t state, bint block) except -1:
+    cdef int _raise_full(self, Writer writer, uint32_t state, bint block, bint is_external) except -1:
         size = f"a lane of {writer.writer.capacity} bytes"
+        if is_external:
+            size = f"{EXTERNAL_LANES * writer.writer.capacity} bytes for large messages"
         if state == AXDS_NEW:
             raise LaneFullError(f"expected room in {size}, got none; nothing drains it before the logger is started")
         raise LaneFullError(f"expected room in {size}" + (" in time" if block else "") + ", got none")
@@ -334,12 +443,11 @@ cdef class Producer:
             self._put_rows(source, times, as_rows(payloads), block, timeout, deadline)
         else:
             self._put_list(source, times, [as_payload(payload) for payload in payloads], block, deadline)
-        if axds_load32(self._hub.hub.state) == AXDS_CLOSED:
-            self._refuse(AXDS_CLOSED)
 
     def _put_list(self, uint8_t source, times, payloads, bint block, uint64_t deadline):
         cdef const uint64_t[::1] stamps = times
-        cdef Py_ssize_t row, now_ns
+        cdef Py_ssize_t row
+        cdef uint64_t now
         for row, payload in enumerate(payloads):
             now = axds_now_ns()
             left_s = None if deadline == NEVER else max(<double>deadline - <double>now, 0.0) / 1e9
@@ -347,32 +455,69 @@ cdef class Producer:
                 self._put_bytes(source, stamps[row], payload, block, left_s)
             except LaneFullError as error:
                 raise LaneFullError(str(error), row) from None
+            except QueueClosedError as error:
+                raise QueueClosedError(str(error), row) from None
 
     def _put_rows(self, uint8_t source, times, rows, bint block, timeout, uint64_t deadline):
         cdef const uint64_t[::1] stamps = times
         cdef const unsigned char[:, :] bytes_of = rows
         cdef uint64_t count = bytes_of.shape[0], length = bytes_of.shape[1], stride = bytes_of.strides[0], row = 0, done
+        cdef uint64_t began = axds_now_ns(), need
         cdef const unsigned char *first = <const unsigned char *>&bytes_of[0, 0] if length else <const unsigned char *>&stamps[0]
         cdef Writer writer = self._ready(block, timeout)
+        cdef Placed placed
+        batches = []  # (where it starts, rows)
         if not length:
             stride = 0
-        writer.take_turn(block, deadline)
         try:
             while row < count:
-                self._tell_gaps(writer)
-                if axds_message_needs(&writer.writer, length) > writer.writer.capacity:
-                    self._put_in_parts(writer, source, stamps[row], first + row * stride, length, block, deadline)
+                if length > writer.writer.largest:
+                    if self._put_external(writer, source, stamps[row], first + row * stride, length, block, deadline,
+                                          &placed):
+                        self._confirm(writer, placed)
                     row += 1
                     continue
-                if not writer.gaps:
-                    with nogil:
-                        done = axds_put_rows(&writer.writer, source, &stamps[row], first + row * stride, length,
-                                             stride, count - row)
-                    row += done
-                if row < count and not self._wait(writer, axds_message_needs(&writer.writer, length), source,
-                                                  count - row, block, deadline, True):
-                    return
+                writer.take_turn()
+                try:
+                    self._tell_gaps(writer)
+                    need = writer.needed(axds_message_needs(&writer.writer, length))
+                    if not writer.gaps and axds_writer_fits(&writer.writer, need):
+                        placed.start = writer.writer.tail
+                        with nogil:
+                            done = axds_put_rows(&writer.writer, source, &stamps[row], first + row * stride, length,
+                                                 stride, count - row)
+                        batches.append((placed.start, done))
+                        row += done
+                finally:
+                    writer.leave_turn()
+                if row < count and not self._wait(writer, need, NEVER, source, count - row, block, deadline, began):
+                    break
+            self._confirm_rows(writer, batches, length, row)
         except LaneFullError as error:
+            self._confirm_rows(writer, batches, length, row)
             raise LaneFullError(str(error), row) from None
+        except QueueClosedError as error:
+            if error.accepted:
+                raise
+            self._confirm_rows(writer, batches, length, row)
+            raise QueueClosedError(str(error), row) from None
         finally:
-            writer.leave_turn()
+            writer.unreserve()
+
+    cdef int _confirm_rows(self, Writer writer, list batches, uint64_t length, uint64_t row) except -1:
+        """Return if all rows that lie in the lane are accepted."""
+        cdef uint64_t last, accepted = row, end, put
+        if not batches:
+            return 0
+        if axds_load32(self._hub.hub.state) != AXDS_CLOSED:
+            writer.confirmed = max(writer.confirmed, writer.writer.tail)
+            return 0
+        last = axds_seal(writer.writer.lane, writer.confirmed)
+        for end, put in batches:
+            for _ in range(put):
+                end += axds_placed(writer.writer.capacity, end, <uint32_t>length)
+                accepted -= end > last
+        if accepted < row:
+            self._refused(writer)
+            raise QueueClosedError("expected a logger that takes messages, got one that was stopped", accepted)
+        return 0

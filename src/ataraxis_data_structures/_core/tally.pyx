@@ -5,7 +5,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from .frame cimport AXDS_GAP, AXDS_LAST, AXDS_PAD, AXDS_RECORD_BYTES, axds_record, axds_record_span
+from .frame cimport AXDS_GAP, AXDS_MESSAGE, AXDS_PAD, AXDS_RECORD_BYTES, axds_record, axds_record_span
 
 
 cdef struct Count:
@@ -53,9 +53,9 @@ cdef class Tally:
                     words[header.source * 4 + 3] += count
             elif not header.flags & AXDS_PAD:
                 self._counts[header.source].bytes += header.length
-                self._counts[header.source].messages += (header.flags & AXDS_LAST) != 0
+                self._counts[header.source].messages += (header.flags & AXDS_MESSAGE) != 0
                 if shared:
-                    words[header.source * 4] += (header.flags & AXDS_LAST) != 0
+                    words[header.source * 4] += (header.flags & AXDS_MESSAGE) != 0
                     words[header.source * 4 + 2] += header.length
             position += axds_record_span(header.length)
             records += 1

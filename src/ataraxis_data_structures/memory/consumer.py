@@ -3,7 +3,9 @@
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from .._core import frame
@@ -11,6 +13,7 @@ from .._core.lane import HUB_BYTES, Hub, monotonic_ns
 from ..errors import QueueBusyError, SegmentError
 from ..system import platform, process
 from ..system.process import is_alive, own_identity, pid_of
+from . import external
 from .lane import Lane, Lanes, find_lanes, lane_name
 from .segment import Kind, Segment, creator_alive
 
@@ -32,33 +35,50 @@ class LogDrain:
     of whole records; what was written elsewhere is then released. Close it, or use it as a context.
     """
 
-    def __init__(self, name: str, block: Segment | None, hub: Hub | None, lanes: list[Lane]) -> None:
+    def __init__(
+        self,
+        name: str,
+        block: Segment | None,
+        hub: Hub | None,
+        lanes: list[Lane],
+        directory: Path | None = None,
+    ) -> None:
         self.name = name
         self._block = block
         self._hub = hub
         self.unreadable: dict[str, str] = {}
         """Lanes that can't be read, by name: why. Whatever they hold stays in them."""
         self._salvaged = {lane.claim: lane for lane in lanes}
-        self._lanes = None if hub is None else Lanes(name, hub)
+        self._lanes = None if hub is None else Lanes(name, hub, directory)
+        self._directory = directory
         self._state_seen = "new"
         self._round_messages = 0
         self._seated = False
+        self._lost: Counter[int] = Counter()
         memory = memoryview(bytearray(8192)) if hub is None else hub.sources
         self.sources: memoryview = memory.cast("Q")
         """For each source four words that the consumer keeps: messages written, synced, bytes written, dropped."""
 
     @classmethod
-    def attach(cls, name: str, *, patience_s: float = _PATIENCE_S, abandoned: bool = False) -> Self:
+    def attach(
+        cls,
+        name: str,
+        *,
+        directory: Path | None = None,
+        patience_s: float = _PATIENCE_S,
+        abandoned: bool = False,
+    ) -> Self:
         """Become the consumer of a queue; QueueBusyError if another one that lives stays it for `patience_s`.
 
-        `abandoned` says that all its processes are known to be dead: then it may be of another pid namespace.
+        `directory` is where the log directory of the queue is now, which may have been renamed. `abandoned` says that
+        all processes of the queue are known to be dead: then it may be of another pid namespace.
         """
-        drain = cls(name, *open_hub(name, abandoned=abandoned), [])
+        drain = cls(name, *open_hub(name, abandoned=abandoned), [], directory)
         drain.sit_down(patience_s)
         return drain
 
     @classmethod
-    def salvage(cls, name: str) -> Self:
+    def salvage(cls, name: str, *, directory: Path | None = None) -> Self:
         """Consume what a dead queue left, from its lanes alone; QueueBusyError while a process that lives does.
 
         Lanes whose owner still lives are among them: it may go on to put.
@@ -66,7 +86,7 @@ class LogDrain:
         lanes, unreadable = [], {}
         for found in find_lanes(name):
             try:
-                lane = Lane(found)
+                lane = Lane(found, directory=directory)
             except FileNotFoundError:
                 continue
             except (SegmentError, PermissionError) as error:
@@ -74,7 +94,7 @@ class LogDrain:
                 continue
             lane.sit_down()
             lanes.append(lane)
-        drain = cls(name, None, None, lanes)
+        drain = cls(name, None, None, lanes, directory)
         drain.unreadable = unreadable
         return drain
 
@@ -126,6 +146,9 @@ class LogDrain:
         for lane in lanes:
             if not lane.seated:
                 lane.sit_down()
+        if self._hub is not None and self._hub.state == "closed":
+            for lane in lanes:
+                lane.seal()
         if self._hub is not None and self._lanes is not None:
             for claim in self._lanes.missing:
                 self._hub.forget(claim)
@@ -135,11 +158,14 @@ class LogDrain:
     def turns(self, max_bytes: int = 1 << 18) -> Iterator[tuple[Lane, memoryview]]:
         """Yield (lane, span) for each lane that holds records, once, for the caller to write and release.
 
-        Fair by bytes: every lane gets `max_bytes` a round; what it left is granted in the next round, what a large
-        record took beyond is taken off the next ones. One round; `wait` when it yielded nothing and `idle` says so.
+        Fair by bytes (deficit round robin): every lane gets `max_bytes` a round; what it left is granted in the next
+        round, what a large record took beyond is taken off the next ones, unless nobody else is served meanwhile. One
+        round; `wait` when it yielded nothing and `idle` says so.
         """
         start_ns, caught_up, self._round_messages = monotonic_ns(), True, 0
-        for lane in self.lanes():
+        lanes = self.lanes()
+        _skip_empty_rounds(lanes, max_bytes)
+        for lane in lanes:
             lane.credit_bytes = min(lane.credit_bytes + max_bytes, 2 * max_bytes)
             if lane.credit_bytes <= 0:
                 caught_up = False
@@ -175,9 +201,15 @@ class LogDrain:
         """Retire the lanes whose owner ended and that are empty; return how many."""
         finished = [lane for lane in self.lanes() if lane.drained and not lane.owner_alive() and not lane.mend_tail()]
         for lane in finished:
+            self._lost += lane.lost
             lane.retire()
             self._salvaged.pop(lane.claim, None)
         return len(finished)
+
+    @property
+    def lost(self) -> Counter[int]:
+        """Source -> large messages whose file was removed or damaged by others."""
+        return sum((lane.lost for lane in self.held()), self._lost)
 
     def owners_alive(self) -> bool:
         """Tell whether any process that has a lane still runs."""
@@ -187,7 +219,7 @@ class LogDrain:
         """Remove a queue that is closed and drained, with its lanes, and let go of it; unreadable lanes stay."""
         keep = set(self.unreadable)
         self.close()
-        remove_names(self.name, keep)
+        remove_names(self.name, self._directory, keep)
 
     def pop(self) -> "LogPackage | None":
         """Take the next whole message out of the queue, or None if there is none."""
@@ -259,12 +291,24 @@ def open_hub(
     return block, hub
 
 
-def remove_names(name: str, keep: Collection[str] = ()) -> list[str]:
-    """Remove the segments of a queue, and return the names that only another user may remove."""
+def _skip_empty_rounds(lanes: list[Lane], max_bytes: int) -> None:
+    """Grant what as many rounds would in which each lane that holds records still pays for a large one."""
+    waiting = [lane for lane in lanes if not lane.drained]
+    if not waiting or any(lane.credit_bytes + max_bytes > 0 for lane in waiting):
+        return
+    rounds = min(-lane.credit_bytes // max_bytes for lane in waiting)
+    for lane in waiting:
+        lane.credit_bytes += rounds * max_bytes
+
+
+def remove_names(name: str, directory: Path | None, keep: Collection[str] = ()) -> list[str]:
+    """Remove the segments and files of a queue, and return the names that only another user may remove."""
     left = []
     for found in (*find_lanes(name), name):  # the queue last: it leads to the others
         if found in keep:
             continue
+        if found != name:
+            external.remove(external.files_of(found, directory))
         try:
             (platform.FOLDER / found).unlink(missing_ok=True)
         except PermissionError:
@@ -300,18 +344,12 @@ def _pop(lane: Lane) -> "LogPackage | None":
 
     from .._core.record import LogPackage  # noqa: PLC0415 see above
 
-    parts: list[bytes] = []
     while span := lane.span(0):  # one record
         row = lane.rows(span)
-        size = len(span)
         if not len(row) or row[0]["flags"] & frame.GAP:
-            lane.release(size)
+            lane.release(len(span))
             continue
-        if row[0]["flags"] & frame.FIRST:
-            parts = []
-        parts.append(bytes(span[frame.RECORD_BYTES : frame.RECORD_BYTES + int(row[0]["length"])]))
-        lane.release(size)
-        if row[0]["flags"] & frame.LAST:
-            payload = np.frombuffer(bytearray().join(parts), dtype=np.uint8)
-            return LogPackage(row[0]["source"], row[0]["time"], payload)
+        payload = np.array(span[frame.RECORD_BYTES : frame.RECORD_BYTES + int(row[0]["length"])], dtype=np.uint8)
+        lane.release(len(span))
+        return LogPackage(row[0]["source"], row[0]["time"], payload)
     return None

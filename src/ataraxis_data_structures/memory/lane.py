@@ -3,6 +3,8 @@
 import json
 import re
 import struct
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._core import frame
@@ -10,12 +12,14 @@ from .._core.lane import FORMAT, Hub, Reader
 from ..errors import QueueBusyError, SegmentError
 from ..system.process import identity, is_alive, own_identity, pid_of
 from . import segment
+from .external import files_of, path_of, read_record, remove
 from .segment import Kind, Segment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LOOK_BYTES = 1 << 20
+_SOURCE_AT = 28  # in a record's header
 _CLAIM = re.compile("[1-9a-f][0-9a-f]*")
 _ROW = struct.Struct(frame.ROW_FORMAT)
 
@@ -29,14 +33,15 @@ class Lane(Reader):
         seated: whether this object is the lane's one consumer.
     """
 
-    def __init__(self, name: str, *, hub: Hub | None = None) -> None:
+    def __init__(self, name: str, *, hub: Hub | None = None, directory: Path | None = None) -> None:
+        """Map a lane; `directory` is where its log directory is now, if it is known better than when it was made."""
         # Not in use by this mapping: a lane is in use as long as its producer lives, or the queue is in use.
         self._segment = Segment.attach(name, kind=Kind.LANE, in_use=False)
         facts = _facts(self._segment.description)
         if facts.get("format") != FORMAT:
             raise SegmentError(f"expected a lane of format {FORMAT} in {name!r}, got {facts.get('format')}")
         try:
-            super().__init__(self._segment.payload, facts["claim"], facts["salt"])
+            super().__init__(self._segment.payload, facts["claim"], facts["salt"], hub)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise SegmentError(f"expected a lane in {name!r}: {error}") from error
         self.name = name
@@ -44,6 +49,10 @@ class Lane(Reader):
         self._hub = hub
         self.seated = False
         self._is_dead = False
+        self._directory = directory or (Path(facts["directory"]) if facts.get("directory") else None)
+        self._external: tuple[Path, int, int] | None = None  # of the span: its file, bytes of both records
+        self.lost: Counter[int] = Counter()
+        """Source -> large messages whose file was removed or damaged by others."""
 
     @property
     def description(self) -> dict[str, Any]:
@@ -76,10 +85,42 @@ class Lane(Reader):
         self._is_dead = self._is_dead or not segment.creator_alive(self.name, self._segment.head)
         return not self._is_dead
 
+    def span(self, max_bytes: int) -> memoryview:
+        """Return the next whole records, as Reader.span does; a large message is a span of its own, from its file."""
+        while True:
+            self._external = None
+            found = super().span(max_bytes)
+            try:
+                external = self.external
+                if external is None:
+                    return found
+                path, header = self._file_of(external), external[2]
+                whole = read_record(path, header)
+            except (FileNotFoundError, SegmentError, ValueError):
+                self.lost[found[_SOURCE_AT]] += 1
+                super().release(len(found))
+                continue
+            self._external = path, len(whole), len(found)
+            return whole
+
+    def release(self, size: int) -> None:
+        """Give the first `size` bytes of the span back to the producer; they must end where a record ends."""
+        if self._external is None:
+            super().release(size)
+            return
+        path, whole, in_lane = self._external
+        if size != whole:
+            raise ValueError(f"expected the end of a record of {whole} bytes, got {size}")
+        # The file first: if this process dies in between, the journal says that the record is done with.
+        remove([path])
+        super().release(in_lane)
+        self._external = None
+
     def release_through(self, seq: int) -> int:
         """Release the records up to `seq` of this claim, which are on the disk already; return how many."""
         released = 0
-        while span := self.span(_LOOK_BYTES):
+        self._external = None
+        while span := super().span(_LOOK_BYTES):
             done, end = 0, 0
             for offset, _, number, length, *_ in _ROW.iter_unpack(self._rows(span)):
                 if number > seq:
@@ -87,9 +128,15 @@ class Lane(Reader):
                 done, end = done + 1, offset + frame.span(length)
             if done == 0:
                 break
-            self.release(end)
+            if external := self.external:
+                remove([self._file_of(external)])
+            super().release(end)
             released += done
         return released
+
+    def _file_of(self, external: tuple[int, int, bytes]) -> Path:
+        number, place, _ = external
+        return path_of(self.name, number, place, self._directory)
 
     def rows(self, span: memoryview) -> "NDArray[Any]":
         """Return the records of a span as an array of frame.ROW; those whose check fails are left out."""
@@ -118,6 +165,7 @@ class Lane(Reader):
         """Remove the segment with what it holds; the queue's totals keep its counts."""
         if self._hub is not None:
             self._hub.add_to_totals(self)
+        remove(files_of(self.name, self._directory))
         self._segment.unlink()
         if self._hub is not None:
             self._hub.forget(self.claim)
@@ -134,8 +182,9 @@ class Lane(Reader):
 class Lanes:
     """The lanes of a queue, attached as they come and let go as they end."""
 
-    def __init__(self, name: str, hub: Hub) -> None:
+    def __init__(self, name: str, hub: Hub, directory: Path | None = None) -> None:
         self._name = name
+        self._directory = directory
         self._hub = hub
         self._held: dict[int, Lane] = {}
         self.missing: set[int] = set()
@@ -154,7 +203,7 @@ class Lanes:
         self.unreadable = {}
         for claim in claims:
             try:
-                lane = self._held.get(claim) or _attach(lane_name(self._name, claim), self._hub)
+                lane = self._held.get(claim) or _attach(lane_name(self._name, claim), self._hub, self._directory)
             except (SegmentError, PermissionError) as error:
                 self.unreadable[claim] = str(error)
                 continue
@@ -194,7 +243,7 @@ def find_lanes(queue: str) -> list[str]:
 def holds_messages(name: str) -> bool:
     """Tell whether a lane has records that nobody consumed yet; one that can't be read counts as such."""
     try:
-        lane = _attach(name, None)
+        lane = _attach(name, None, None)
     except SegmentError:
         return True
     return lane is not None and not lane.empty
@@ -208,8 +257,8 @@ def _facts(description: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _attach(name: str, hub: Hub | None) -> Lane | None:
+def _attach(name: str, hub: Hub | None, directory: Path | None) -> Lane | None:
     try:
-        return Lane(name, hub=hub)
+        return Lane(name, hub=hub, directory=directory)
     except FileNotFoundError:  # its consumer removed it, and is about to strike it off the list
         return None

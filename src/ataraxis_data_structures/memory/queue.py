@@ -9,7 +9,7 @@ import time
 import weakref
 from pathlib import Path
 from queue import Empty
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,15 @@ from .._core.producer import Producer, Writer
 from .._core.record import LogPackage
 from ..errors import LaneFullError, QueueClosedError
 from ..system import platform, process
-from ..system.process import is_alive, own_identity
+from ..system.process import is_alive
 from .consumer import LogDrain, open_hub, remove_names
+from .external import DIRECTORY, MEMORY, Draft, path_of
 from .lane import Lane, Lanes, holds_messages, lane_name, queue_name
 from .segment import Kind, Segment
 from .sweep import sweep_once
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["LogDrain", "LogQueue", "holds_messages"]
 
@@ -221,7 +225,7 @@ class LogQueue(Producer):
         lost = self.qsize()
         self._hub.state = "closed"
         self._drain.close()
-        left = remove_names(self.name)
+        left = remove_names(self.name, self.directory)
         self._lanes.close()
         _process.writers.pop(self.id, None)
         self._let_go()
@@ -237,6 +241,16 @@ class LogQueue(Producer):
         except FileNotFoundError:
             return True
         return os.geteuid() in (0, owner)
+
+    def _stage(self, payload: "Buffer", claim: int, number: int, on_disk: bool) -> Draft:  # noqa: FBT001 called from C
+        if on_disk and self.directory is None:
+            raise OSError(errno.ENOSPC, f"expected {len(memoryview(payload))} bytes of shared memory, got less")
+        place = DIRECTORY if on_disk else MEMORY
+        return Draft(path_of(lane_name(self.name, claim), number, place, self.directory), place, memoryview(payload))
+
+    def _refused(self, writer: Writer) -> None:
+        if not writer.accepted_to:  # a lane that came after the end: nobody else knows of it
+            writer.keep.unlink()
 
     def _is_abandoned(self) -> bool:
         return not is_alive(self._hub.consumer) and not self._drain.creator_alive
@@ -289,7 +303,7 @@ class LogQueue(Producer):
         def prepare(block: Segment) -> None:
             if lane_bytes > _SMALLEST_LANE_BYTES and _free_bytes() < 3 * lane_bytes:
                 raise OSError(errno.ENOSPC, "expected room for further lanes, got less")
-            made.append(Writer(block.payload, self._hub, own_identity(), claim, keep=block))
+            made.append(Writer(block.payload, self._hub, claim, keep=block))
 
         described = self._settings | {"claim": claim}
         Segment.create(

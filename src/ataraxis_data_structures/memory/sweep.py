@@ -4,6 +4,7 @@ import contextlib
 import os
 
 from ..system import locks, platform
+from .external import left_over
 from .segment import Kind, is_unmapped, list_segments, peek
 
 _swept_by: set[int] = set()
@@ -20,6 +21,11 @@ def sweep() -> list[str]:
             if _is_ours(name) and is_unmapped(name) and not _is_needed(name):
                 (platform.FOLDER / name).unlink()
                 removed.append(name)
+    for path in left_over():
+        with contextlib.suppress(FileNotFoundError):
+            if _is_ours(path.name):
+                path.unlink()
+                removed.append(path.name)
     return removed
 
 

@@ -49,14 +49,14 @@ class Writer:
             storage=settings["storage"],
             boot_id=process.boot_id().hex(),
         )
-        self._drain = LogDrain.attach(settings["queue"])
+        self._drain = LogDrain.attach(settings["queue"], directory=self.directory)
         self._notes = self._drain.hub.notes
         self._words = self._drain.sources
         self._terminated = False
         self._failure: OSError | None = None
-        self._flush_left: dict[int, int] | None = None
+        self._flush_tails: dict[int, int] | None = None
         self._flush_asked = 0
-        self._closing_left: dict[int, int] | None = None
+        self._closing_tails: dict[int, int] | None = None
         self._closing_since_s = 0.0
         self._orphaned = False
         self._stuck_since_s = 0.0
@@ -131,12 +131,8 @@ class Writer:
         """Write one round of spans, the same share of each lane."""
         busy = False
         for lane, span in self._drain.turns(_TURN_BYTES):
-            size = len(span)
             self._append(span)
-            lane.release(size)
-            for left in (self._flush_left, self._closing_left):
-                if left is not None and lane.claim in left:
-                    left[lane.claim] -= size
+            lane.release(len(span))
             busy = True
         if busy:
             if self._expander is not None:
@@ -227,12 +223,12 @@ class Writer:
 
     def _flush(self) -> None:
         """Sync once everything that waited when the flush was asked for is written."""
-        if self._flush_left is None:
+        if self._flush_tails is None:
             self._flush_asked = self._notes[Note.FLUSH_ASKED]
-            self._flush_left = self._waiting()
-        if not self._is_written(self._flush_left):
+            self._flush_tails = self._tails()
+        if not self._is_written(self._flush_tails):
             return
-        self._flush_left = None
+        self._flush_tails = None
         try:
             self._syncer.sync()
         except OSError as error:
@@ -242,12 +238,11 @@ class Writer:
             self._notes[Note.FLUSH_ERRNO] = 0
         self._notes[Note.FLUSHED] = self._flush_asked
 
-    def _waiting(self) -> dict[int, int]:
-        return {lane.claim: lane.queued_bytes for lane in self._drain.lanes()}
+    def _tails(self) -> dict[int, int]:
+        return {lane.claim: lane.tail for lane in self._drain.lanes()}
 
-    def _is_written(self, left: dict[int, int]) -> bool:
-        lanes = self._drain.lanes()
-        return all(left.get(lane.claim, 0) <= 0 or lane.empty for lane in lanes)
+    def _is_written(self, tails: dict[int, int]) -> bool:
+        return all(lane.head >= tails.get(lane.claim, 0) or lane.drained for lane in self._drain.lanes())
 
     def _ended(self, *, busy: bool) -> bool:
         if self._terminated or self._drain.state == "closing":
@@ -256,10 +251,10 @@ class Writer:
             return not busy and self._drain.idle
         if self._drain.state not in _ENDING:
             return False
-        if self._closing_left is None:
-            self._closing_left = self._waiting()
+        if self._closing_tails is None:
+            self._closing_tails = self._tails()
             self._closing_since_s = time.monotonic()
-        if not self._is_written(self._closing_left):
+        if not self._is_written(self._closing_tails):
             return False
         # Producers may go on for ever: what comes after the stop stays in their lanes.
         return self._drain.idle or time.monotonic() - self._closing_since_s > _LATECOMERS_S
@@ -306,6 +301,12 @@ class Writer:
             return 0  # the owner, if it lives, starts another
         for name, why in self._drain.unreadable.items():
             report(error=f"expected to read the lane {name}, and could not: {why}", errno=errno.EIO)
+            done = False
+        if lost := self._drain.lost:
+            counts = ", ".join(f"{count} of source {source}" for source, count in sorted(lost.items()))
+            report(
+                error=f"expected the files of all large messages, got none or damaged ones of {counts}", errno=errno.EIO
+            )
             done = False
         if done:
             self._lock.erase()

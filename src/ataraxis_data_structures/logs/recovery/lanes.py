@@ -82,9 +82,9 @@ def is_dead(name: str) -> bool:
 
 def _salvage(name: str, directory: Path) -> Counter[int]:
     try:
-        drain = LogDrain.attach(name, abandoned=True)
+        drain = LogDrain.attach(name, directory=directory, abandoned=True)
     except (FileNotFoundError, SegmentError):
-        drain = LogDrain.salvage(name)
+        drain = LogDrain.salvage(name, directory=directory)
     with drain:
         lanes = drain.lanes()
         if drain.id is not None:
