@@ -6,6 +6,7 @@ import decimal
 import enum
 import os
 import stat
+import struct
 import subprocess
 import sys
 import textwrap
@@ -236,6 +237,26 @@ def test_fields_that_init_does_not_take_are_restored_in_frozen_classes_too(tmp_p
 
 
 @dataclass
+class Recent(YamlConfig):
+    last: collections.deque[Path] = field(default_factory=lambda: collections.deque(maxlen=2))
+    gains: collections.defaultdict[str, float] = field(default_factory=lambda: collections.defaultdict(lambda: 1.5))
+    lists: collections.defaultdict[str, list[Path]] = field(init=False, default_factory=dict)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_deque_keeps_its_length_and_a_defaultdict_its_factory(tmp_path, strict):
+    recent = Recent()
+    recent.last.extend([Path("a"), Path("b")])
+    recent.gains["left"] = 2.0
+    recent.lists = collections.defaultdict(list, a=[Path("c")])
+    recent.to_yaml(tmp_path / "c.yaml")
+    got = Recent.from_yaml(tmp_path / "c.yaml", strict=strict)
+    assert got == recent
+    assert got.last.maxlen == 2
+    assert (got.gains["right"], got.lists["b"]) == (1.5, [])
+
+
+@dataclass
 class Hooked(YamlConfig):
     name: str
     mode: Color = field(metadata=YAML_EXCLUDE_METADATA)
@@ -411,6 +432,44 @@ def test_a_new_file_has_the_mode_of_the_umask(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "c.yaml").stat().st_mode) == 0o640
+
+
+def acl(*entries):
+    """Return the value of an ACL attribute: tag, rights and id of each entry, as acl(5) has them."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+SHARED = acl((1, 6, 2**32 - 1), (2, 6, 12345), (4, 0, 2**32 - 1), (16, 6, 2**32 - 1), (32, 0, 2**32 - 1))
+ACL = "system.posix_acl_"
+
+
+def has_attributes(folder):
+    try:
+        os.setxattr(folder, "user.axds", b"1")
+        os.setxattr(folder, f"{ACL}access", SHARED)
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
+def test_a_saved_file_keeps_its_acl_and_attributes_and_inherits_none(tmp_path):
+    (tmp_path / "trial").mkdir()
+    if not has_attributes(tmp_path / "trial"):
+        pytest.skip("a file system without ACLs")
+    path = tmp_path / "c.yaml"
+    config("first").to_yaml(path)
+    os.setxattr(path, "user.note", b"calibrated")
+    os.setxattr(path, f"{ACL}access", SHARED)
+    config("second").to_yaml(path)
+    assert os.getxattr(path, "user.note") == b"calibrated"
+    assert os.getxattr(path, f"{ACL}access") == SHARED
+    private = tmp_path / "private.yaml"
+    config("first").to_yaml(private)
+    private.chmod(0o600)
+    os.setxattr(tmp_path, f"{ACL}default", SHARED)
+    config("second").to_yaml(private)
+    assert os.listxattr(private) == []
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
 
 
 def test_a_link_to_a_saved_file_stays_a_link(tmp_path):

@@ -1,7 +1,8 @@
 """Forms with named parts: dataclasses, named tuples, typed dictionaries."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..errors import MissingValueError
@@ -14,6 +15,7 @@ class _Field(NamedTuple):
     is_required: bool
     is_init: bool
     is_written: bool
+    make_default: Callable[[], Any] | None
 
 
 def _fields(hint: Hint, form: FormOf) -> dict[str, _Field]:
@@ -28,7 +30,10 @@ def _fields(hint: Hint, form: FormOf) -> dict[str, _Field]:
         if name in stored or is_passed:
             is_required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
             is_written = name in stored and not field.metadata.get("yaml_exclude")
-            found[name] = _Field(later(annotation, form), is_required and field.init, field.init, is_written)
+            factory: Any = field.default_factory
+            make_default = None if factory is dataclasses.MISSING else factory
+            read = later(annotation, form)
+            found[name] = _Field(read, is_required and field.init, field.init, is_written, make_default)
     return found
 
 
@@ -60,6 +65,18 @@ def dataclass(hint: Hint, form: FormOf) -> Form:
     return Form(read, lambda value: isinstance(value, cls), rank, expected)
 
 
+def _like_default(value: Any, raw: Any, field: _Field) -> Any:
+    """Give a deque its length and a defaultdict its factory, which no annotation says, from the field's default."""
+    if value is raw or field.make_default is None or not isinstance(value, deque | defaultdict):
+        return value
+    default = field.make_default()
+    if isinstance(value, deque) and isinstance(default, deque):
+        return type(value)(value, default.maxlen)
+    if isinstance(value, defaultdict) and isinstance(default, defaultdict):
+        value.default_factory = default.default_factory
+    return value
+
+
 def _derived(cls: type, raw: Mapping[Any, Any]) -> type | None:
     """Return the only class derived from `cls` whose written fields are the keys of `raw`: it wrote them."""
     found: dict[str, type] = {}  # with slots, a class is made twice under one name, and the last one counts
@@ -78,7 +95,9 @@ def _instance(cls: Any, fields: Mapping[str, _Field], raw: Mapping[Any, Any], at
     if strict and (unknown := [key for key in raw if key not in fields]):
         raise MismatchError((*at, unknown[0]), f"one of the fields {', '.join(fields)}", unknown[0])
     values = {
-        name: field.form.read(raw[name], (*at, name), strict=strict) for name, field in fields.items() if name in raw
+        name: _like_default(field.form.read(raw[name], (*at, name), strict=strict), raw[name], field)
+        for name, field in fields.items()
+        if name in raw
     }
     for name, field in fields.items():
         if field.is_required and name not in values:

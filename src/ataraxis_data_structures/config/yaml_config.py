@@ -28,8 +28,8 @@ class YamlConfig:
     def to_yaml(self, file_path: Path) -> None:
         """Write the fields to a `.yaml` or `.yml` file, whole or not at all, making its folders.
 
-        A file that is replaced keeps its mode, and a symbolic link to it stays. Several threads and processes may
-        write one file: each writes it whole, and the last one stays.
+        A file that is replaced keeps its mode, ACL and attributes, and a symbolic link to it stays. Several threads and
+        processes may write one file: each writes it whole, and the last one stays.
 
         Raises:
             ValueError: The suffix is another, or a value is nested deeper than `from_yaml` reads.
@@ -40,7 +40,7 @@ class YamlConfig:
         target = Path(os.path.realpath(path))
         with atomic_write(target, binary=True) as file:
             with suppress(FileNotFoundError):
-                _keep_rights(target.stat(), file.fileno())
+                _keep_rights(target, file.fileno())
             file.write(data)
 
     @classmethod
@@ -81,12 +81,30 @@ class YamlConfig:
         return data
 
 
-def _keep_rights(former: os.stat_result, descriptor: int) -> None:
-    """Give a new file group, owner and mode of the one that it replaces, before anything is in it."""
+def _keep_rights(path: Path, descriptor: int) -> None:
+    """Give a new file group, owner, mode, ACL and attributes of the one that it replaces, before anything is in it."""
+    former = path.stat()
     for owner, group in ((-1, former.st_gid), (former.st_uid, -1)):
         with suppress(PermissionError):
             os.fchown(descriptor, owner, group)
+    if hasattr(os, "listxattr"):
+        _keep_attributes(path, descriptor)
     os.fchmod(descriptor, stat.S_IMODE(former.st_mode))
+
+
+def _keep_attributes(path: Path, descriptor: int) -> None:
+    """What the folder's default ACL gave to the new file goes; what only the system may set stays as it is."""
+    try:
+        former, inherited = os.listxattr(path), os.listxattr(descriptor)
+    except OSError:  # a file system without attributes
+        return
+    for name in inherited:
+        if name not in former:
+            with suppress(OSError):
+                os.removexattr(descriptor, name)
+    for name in former:
+        with suppress(OSError):
+            os.setxattr(descriptor, name, os.getxattr(path, name))
 
 
 def _explained(error: MismatchError, document: Document, file_path: Path) -> ConfigError:
