@@ -1,11 +1,9 @@
 """A folder of plain files with a history that no crash can break."""
 
-# names      what an item may be called, and where its files lie
-# ledger     the one append-only file: lines, their check, reading and appending
-# fold       what the names mean at a line of the ledger
-# payloads   files that are written once, and how their bytes are checked
+# ledger/    the one append-only file: its lines, what names mean after them, how a transaction gets into it
 # kinds/     how a value becomes a payload and comes back: one module for each kind
+# upkeep/    what a store takes, whether it is whole, how it is brought back
+# names      what an item may be called, and where its files lie
+# payloads   files that are written once, and how their bytes are checked; grown: those of appended arrays
 # views      the plain files that people see
-# commit     the protocol by which a transaction becomes a line
-# items      what a reader is told about an item
-# store      the class Store
+# store      the class Store, with batch, queries and items, which is what it tells of an item

@@ -48,12 +48,16 @@ def can_grow(op: Op) -> bool:
 
 @contextmanager
 def writable(path: Path) -> Iterator[int]:
-    """Open a payload for writing, which its mode refuses to everybody else."""
-    path.chmod(0o644)
+    """Open a payload for writing, which its mode refuses to others, and to its owner at any other time."""
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    finally:
-        path.chmod(0o444)
+        fd = os.open(path, flags)
+    except PermissionError:
+        path.chmod(0o644)
+        try:
+            fd = os.open(path, flags)
+        finally:
+            path.chmod(0o444)
     try:
         yield fd
     finally:

@@ -15,8 +15,6 @@ import numpy as np
 from ..errors import ConflictError, DamagedError, StoreError
 from . import queries
 from .batch import Batch
-from .export import export
-from .gc import Freed, collect
 from .items import Item, Snapshot, item_of, snapshot_of
 from .jsontags import encode
 from .kinds import Kind, kind_for
@@ -25,12 +23,14 @@ from .ledger.commit import Change, Writer
 from .ledger.fold import ENDED, Entry, Fold, Op
 from .ledger.history import History
 from .names import FOLDER, STAGING, checked, contained, default_view, split_version
-from .overview import Status, describe, status
 from .payloads import StagedFile, StoredPayload, read_kind
-from .repair import Report, repair
 from .settings import create as create_store
 from .settings import read_settings
-from .verify import Fault, verify
+from .upkeep.export import export
+from .upkeep.gc import Freed, collect
+from .upkeep.overview import Status, describe, status
+from .upkeep.repair import Report, repair
+from .upkeep.verify import Fault, verify
 from .views import State, Views
 
 _EXTENSION_BYTES = 32

@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import DamagedError, StoreError
-from . import grown
-from .kinds import KINDS, Kind
-from .kinds.file import FILE
-from .ledger.commit import Writer
-from .ledger.fold import Entry, Fold, Op, checked, size_of
-from .ledger.history import History
-from .ledger.lines import Record, line_of, record_of
-from .names import FOLDER, LEDGER, MIRROR, PAYLOADS, STAGING, default_view, parse_payload_name
-from .payloads import carried, hash_file, payload_path, staged_path, write_all
+from ...errors import DamagedError, StoreError
+from .. import grown
+from ..kinds import KINDS, Kind
+from ..kinds.file import FILE
+from ..ledger.commit import Writer
+from ..ledger.fold import Entry, Fold, Op, checked, size_of
+from ..ledger.history import History
+from ..ledger.lines import Record, line_of, record_of
+from ..names import FOLDER, LEDGER, MIRROR, PAYLOADS, STAGING, default_view, parse_payload_name
+from ..payloads import carried, hash_file, payload_path, staged_path, write_all
+from ..views import COPIED_BYTES, State, Views
 from .verify import Fault, read_lines, verify
-from .views import COPIED_BYTES, State, Views
+
+_MODE, _WRITABLE = 0o444, 0o222
 
 
 @dataclass
@@ -152,6 +154,8 @@ def _mend_payload(root: Path, entry: Entry, current: Entry | None, fold: Fold, v
     if op is None or "file" not in op or op["file"] in fold.dropped:
         return
     path = payload_path(root, op["file"])
+    if path.exists() and path.stat().st_mode & _WRITABLE:  # a writer was killed that had just opened it
+        path.chmod(_MODE)
     if op["file"] in fold.grown:
         if fold.grown[op["file"]] == size_of(op) and (path.exists() or views.bring_payload_back(entry, fold)):
             grown.settle_header(path, op)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from .ledger.commit import Change, Writer
-from .ledger.fold import Fold
-from .names import FOLDER, PAYLOADS, STAGING
-from .payloads import is_staged_by_living
+from ..ledger.commit import Change, Writer
+from ..ledger.fold import Fold
+from ..names import FOLDER, PAYLOADS, STAGING
+from ..payloads import is_staged_by_living
 
 
 @dataclass

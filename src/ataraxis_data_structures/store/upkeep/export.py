@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..errors import StoreError
-from ..system.disk import clone_file
-from .payloads import StoredPayload, hash_file
+from ...errors import StoreError
+from ...system.disk import clone_file
+from ..payloads import StoredPayload, hash_file
 
 
 def export(items: Iterable[tuple[str, StoredPayload]], target: Path) -> int:

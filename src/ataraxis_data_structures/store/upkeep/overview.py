@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..items import Item, item_of
+from ..ledger.fold import Fold, size_of
+from ..names import FOLDER, LEDGER, MIRROR, PAYLOADS, contained
+from ..views import COPIED_BYTES, State, Views
 from .gc import droppable, leftovers
-from .items import Item, item_of
-from .ledger.fold import Fold, size_of
-from .names import FOLDER, LEDGER, MIRROR, PAYLOADS, contained
-from .views import COPIED_BYTES, State, Views
 
 _KIND_LINES = 40
 _TOLD = ("shape", "dtype", "type", "columns", "class", "framework", "messages")

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import DamagedError, StoreError
-from .ledger.fold import Entry, Fold, size_of
-from .ledger.history import History
-from .ledger.lines import Bad, scan
-from .names import FOLDER, LEDGER, MIRROR, PAYLOADS
-from .payloads import StoredPayload, carried, payload_path
-from .views import State, Views
+from ...errors import DamagedError, StoreError
+from ..ledger.fold import Entry, Fold, size_of
+from ..ledger.history import History
+from ..ledger.lines import Bad, scan
+from ..names import FOLDER, LEDGER, MIRROR, PAYLOADS
+from ..payloads import StoredPayload, carried, payload_path
+from ..views import State, Views
 
 
 @dataclass(frozen=True)
