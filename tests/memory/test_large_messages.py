@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -238,34 +239,30 @@ def test_threads_with_small_messages_do_not_wait_for_one_with_a_large_message(qu
 
 
 def test_a_large_message_is_not_starved_by_small_ones(queue):
+    """The consumer makes room little by little, and never for the large one unless the small ones leave it."""
     queue.state = "running"
-    stop = threading.Event()
-
-    def crowd():
-        while not stop.is_set():
-            queue.put(package(bytes(500)), timeout=20)
-
-    threads = [threading.Thread(target=crowd) for _ in range(3)]
+    stop, deadline = threading.Event(), time.monotonic() + 30
+    threads = [threading.Thread(target=_put_small, args=[queue, stop]) for _ in range(3)]
     large = threading.Thread(target=queue.put, args=[package(bytes(32_000), source=9)])
     queue.put(package(b""))
     with LogDrain.attach(queue.name) as drain:
-        for thread in threads:
+        (lane,) = drain.lanes()
+        for thread in (*threads, large):
             thread.start()
-        large.start()
-        got = []
-        for _ in range(3000):  # little by little, so that there never is room for the large one by itself
-            lane = drain.lanes()[0]
-            span = lane.span(1100)
-            got += [span[28]] if span else []
-            lane.release(len(span))
-            if not large.is_alive():
-                break
-            drain.wait(0.001)
-        assert not large.is_alive()
+        while large.is_alive() and time.monotonic() < deadline:
+            lane.release(len(lane.span(1100)))
+            time.sleep(0.0005)
+        starved = large.is_alive()
         stop.set()
-        while any(thread.is_alive() for thread in threads):
+        while any(thread.is_alive() for thread in (*threads, large)):
             drain_once(drain)
         drain_once(drain)
+    assert not starved
+
+
+def _put_small(queue, stop):
+    while not stop.is_set():
+        queue.put(package(bytes(500)), timeout=60)
 
 
 def test_without_room_in_shared_memory_a_message_goes_through_the_log_directory(tmp_path):
