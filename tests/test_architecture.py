@@ -11,7 +11,7 @@ LAYERS = [
     ["_core", "errors"],
     ["system"],
     ["memory", "files", "config", "series"],
-    ["logs.log_directory"],
+    ["logs.log_directory", "logs.names"],
     ["logs.journal"],
     ["logs.sessions"],
     ["logs.recovery"],

@@ -41,15 +41,13 @@ _PUBLIC = {
     "jobs.workers": "initialize_worker_threads limit_worker_threads",
     "logs.assembly.assemble": "assemble_log_archives",
     "logs.archive.batches": "map_archive merge_archives",
-    "logs.archive.discovery": (
-        "LOG_ARCHIVE_SUFFIX LOG_DIRECTORY_SUFFIX discover_log_archives find_log_archive find_log_archives "
-        "read_archive_message_count"
-    ),
+    "logs.archive.discovery": ("discover_log_archives find_log_archive find_log_archives read_archive_message_count"),
     "logs.archive.export": "export_archive",
     "logs.archive.reader": "PARALLEL_PROCESSING_THRESHOLD LogArchiveReader LogMessage",
     "logs.archive.verify": "EntryFault",
     "store.items": "Item Snapshot",
     "store.store": "Store",
+    "logs.names": "LOG_ARCHIVE_SUFFIX LOG_DIRECTORY_SUFFIX",
     "logs.sessions": "LogSession",
     "series": "interpolate_data",
     "system.atomic": "atomic_write direct_write",

@@ -42,8 +42,6 @@ from .jobs.workers import initialize_worker_threads as initialize_worker_threads
 from .jobs.workers import limit_worker_threads as limit_worker_threads
 from .logs.archive.batches import map_archive as map_archive
 from .logs.archive.batches import merge_archives as merge_archives
-from .logs.archive.discovery import LOG_ARCHIVE_SUFFIX as LOG_ARCHIVE_SUFFIX
-from .logs.archive.discovery import LOG_DIRECTORY_SUFFIX as LOG_DIRECTORY_SUFFIX
 from .logs.archive.discovery import discover_log_archives as discover_log_archives
 from .logs.archive.discovery import find_log_archive as find_log_archive
 from .logs.archive.discovery import find_log_archives as find_log_archives
@@ -61,6 +59,8 @@ from .logs.logger.statistics import LoggerStatistics as LoggerStatistics
 from .logs.logger.statistics import ProducerStatistics as ProducerStatistics
 from .logs.logger.statistics import SourceStatistics as SourceStatistics
 from .logs.logger.statistics import logger_statistics as logger_statistics
+from .logs.names import LOG_ARCHIVE_SUFFIX as LOG_ARCHIVE_SUFFIX
+from .logs.names import LOG_DIRECTORY_SUFFIX as LOG_DIRECTORY_SUFFIX
 from .logs.recovery.recover import Recovery as Recovery
 from .logs.recovery.recover import recover_log_directory as recover_log_directory
 from .logs.sessions import LogSession as LogSession

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from .journal import layout
+from .names import LOG_DIRECTORY_SUFFIX, is_message_file, source_of
 
 _NAME = re.compile(r"\.axds-session-([0-9a-f]{16})\.json")
-_ARCHIVE = re.compile(r"(?!\._).+_log\.npz")
-_DATA_LOG = "_data_log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ def read_record(directory: Path, identifier: str) -> LogSession | None:
 def message_files(directory: Path) -> Iterator[str]:
     """Yield the names of the message files of a directory."""
     with os.scandir(directory) as found:
-        yield from (entry.name for entry in found if entry.name.endswith(".npy"))
+        yield from (entry.name for entry in found if is_message_file(entry.name))
 
 
 def holds_messages(directory: Path, queue_id: int = 0) -> bool:
@@ -129,7 +128,7 @@ def holds_messages(directory: Path, queue_id: int = 0) -> bool:
         return False
     with os.scandir(directory) as found:
         for entry in found:
-            if entry.name.endswith(".npy") or _ARCHIVE.fullmatch(entry.name):
+            if is_message_file(entry.name) or source_of(entry.name):
                 return True
             parsed = layout.parse_name(Path(entry.name))
             if parsed is not None and parsed[0] != queue_id and entry.stat().st_size > layout.HEADER_BYTES:
@@ -139,8 +138,8 @@ def holds_messages(directory: Path, queue_id: int = 0) -> bool:
 
 def further_directories(directory: Path) -> Iterator[Path]:
     """Yield the names for a log's second, third, ... session: NAME_2_data_log, NAME_3_data_log, ..."""
-    name = directory.name
-    stem, ending = (name.removesuffix(_DATA_LOG), _DATA_LOG) if name.endswith(_DATA_LOG) else (name, "")
+    stem = directory.name.removesuffix(LOG_DIRECTORY_SUFFIX)
+    ending = directory.name.removeprefix(stem)
     number = 1
     while True:
         number += 1

@@ -15,7 +15,7 @@ from ...logs.assembly.assemble import assemble_log_archives
 from ...logs.recovery.recover import recover_log_directory
 from ..render import add_json, human_bytes, print_json, print_table, shows_progress
 from ..terminal import print_error
-from .session import look_into, require_log
+from .session import look_into, require_log, tell_passed_over
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         require_log(arguments.directory)
         raise NotADirectoryError(20, "Not a directory", str(arguments.directory))
     recover_log_directory(arguments.directory)
-    require_log(arguments.directory)
+    tell_passed_over(require_log(arguments.directory))
     assemble_log_archives(
         arguments.directory,
         arguments.workers,

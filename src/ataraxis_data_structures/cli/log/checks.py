@@ -14,7 +14,7 @@ from ..advice import describe
 from ..render import human_seconds, human_time
 from .report_page.figures import Figures
 from .report_page.page import Check
-from .session import Contents
+from .session import Contents, passed_over
 
 _MOST_NAMES = 5
 
@@ -37,6 +37,7 @@ def check_all(contents: Contents, figures: Sequence[Figures], account: Account, 
         *_check_drops(contents.dropped(account)),
         *_check_gaps(figures),
         *_check_jobs(jobs),
+        *_bystanders(contents),
     ]
 
 
@@ -79,6 +80,10 @@ def _check_jobs(jobs: Sequence[dict[str, Any]]) -> list[Check]:
             said = f"{failed:,} failed; `axds jobs status {tracker['name']}` tells why"
             checks.append(Check(f"jobs of {tracker['name']}", said, passed=False))
     return checks
+
+
+def _bystanders(contents: Contents) -> list[Check]:
+    return [Check("passed over", line) for line in passed_over(contents)]
 
 
 def check_log(contents: Contents, account: Account | None = None, *, progress: bool = False) -> list[Check]:

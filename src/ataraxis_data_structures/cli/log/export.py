@@ -13,7 +13,7 @@ from ...logs.archive.export import export_archive
 from ...system.progress import progress_bar
 from ..render import add_json, print_json, require, shows_progress
 from ..terminal import print_line
-from .session import require_log
+from .session import require_log, tell_passed_over
 
 _LIBRARIES = {"parquet": "pyarrow", "h5": "h5py", "mcap": "mcap"}
 
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the files."""
     contents = require_log(arguments.directory)
+    tell_passed_over(contents)
     if not contents.archives:
         raise ValueError(f"{arguments.directory}: expected archives, got none; run `axds log assemble` first")
     require(_LIBRARIES[arguments.format], "export")

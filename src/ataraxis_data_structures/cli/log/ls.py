@@ -10,7 +10,7 @@ from typing import Any
 
 from ..render import add_json, human_bytes, print_json, print_table
 from ..terminal import print_line
-from .session import Contents, find_logs
+from .session import Contents, find_logs, tell_passed_over
 
 _TO_DO = {
     "interrupted": "axds log recover",
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each log; status 1 if there is none."""
-    rows = [_row(contents) for contents in find_logs(arguments.directory)]
+    rows = [row for contents in find_logs(arguments.directory) if (row := _row(contents))]
     if arguments.json:
         print_json(rows)
         return 0 if rows else 1
@@ -41,15 +41,31 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _row(contents: Contents) -> dict[str, Any]:
+def _row(contents: Contents) -> dict[str, Any] | None:
+    """Return what is known of a log; None where its folder may be listed only."""
+    tell_passed_over(contents)
+    try:
+        size = contents.disk_bytes()
+    except OSError as error:
+        tell_passed_over(error)
+        return None
     return {
         "directory": contents.directory,
         "state": contents.state,
-        "sessions": max(len(contents.groups()), len(contents.sessions()), 1),
+        "sessions": _count_sessions(contents),
         "dropped": sum(contents.dropped().values()),
         "sources": len(contents.archives) or None,
         "archives": len(contents.archives),
         "journals": len(contents.journals),
         "files": len(contents.files),
-        "bytes": contents.disk_bytes(),
+        "bytes": size,
     }
+
+
+def _count_sessions(contents: Contents) -> int | None:
+    """Return how many sessions there are; None where a file of theirs may not be read."""
+    try:
+        return max(len(contents.groups()), len(contents.sessions()), 1)
+    except OSError as error:
+        tell_passed_over(error)
+        return None

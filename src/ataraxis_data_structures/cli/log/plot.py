@@ -17,7 +17,7 @@ from ..render import add_json, print_json, require
 from ..terminal import print_line
 from .options import add_gap_limit, gap_limit_us
 from .report_page.figures import Figures, figures_of
-from .session import load_series, require_log
+from .session import load_series, require_log, tell_passed_over
 
 _FORMATS = ("png", "svg")
 _ACCENT, _GAP, _QUIET = "#2563c9", "#c9470d", "#616b7a"
@@ -39,7 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
     kind = arguments.output.suffix.lstrip(".").lower()
     if kind not in _FORMATS:
         raise ValueError(f"{arguments.output}: expected a name that ends in .png or .svg")
-    series, _ = load_series(require_log(arguments.directory))
+    contents = require_log(arguments.directory)
+    tell_passed_over(contents)
+    series, _ = load_series(contents)
     wanted = arguments.source or [one.source for one in series]
     missing = set(wanted) - {one.source for one in series}
     if missing:

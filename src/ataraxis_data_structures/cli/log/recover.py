@@ -13,7 +13,7 @@ from ...logs.recovery.recover import recover_log_directory
 from ..advice import require_directory
 from ..render import add_json, print_json
 from ..terminal import print_error, print_line
-from .session import find_logs, look_into
+from .session import find_logs, look_into, tell_passed_over
 
 _MOST = 5
 
@@ -29,8 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Recover and print what was found."""
     require_directory(arguments.directory)
-    if not (look_into(arguments.directory).is_log or dead_queues(arguments.directory.resolve())):
+    contents = look_into(arguments.directory)
+    if not (contents.is_log or dead_queues(arguments.directory.resolve())):
         return _complain(arguments.directory)
+    tell_passed_over(contents)
     found = recover_log_directory(arguments.directory, patience_s=arguments.patience)
     if arguments.json:
         print_json(asdict(found) | {"whole": found.whole})

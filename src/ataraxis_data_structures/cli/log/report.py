@@ -18,7 +18,7 @@ from .checks import check_all
 from .options import add_gap_limit, gap_limit_us
 from .report_page.figures import figures_of
 from .report_page.page import Report, render
-from .session import load_series, require_log
+from .session import load_series, require_log, tell_passed_over
 from .trackers import jobs_beside
 
 
@@ -54,6 +54,7 @@ def _gather(arguments: argparse.Namespace) -> Report:
     directory = contents.directory.resolve()
     figures = [figures_of(one, gap_limit_us(arguments)) for one in series]
     jobs = jobs_beside(contents, arguments.tracker)
+    tell_passed_over(contents)
     dropped = contents.dropped(account)
     return Report(
         title=arguments.title or directory.name,

@@ -1,9 +1,9 @@
 """What a log directory holds, in archives, journals and files alike."""
 
-import re
+import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +20,32 @@ from ...logs.journal import layout
 from ...logs.journal.messages import Account, MessageScan
 from ...logs.journal.reader import open_journals
 from ...logs.log_directory import POINTER, read_pointer
+from ...logs.names import LOG_ARCHIVE_SUFFIX, is_file, source_of
 from ...logs.sessions import LogSession, merged, read_records
 from ...system.process import is_alive
-from ..advice import require_directory
+from ..advice import describe, require_directory
+from ..terminal import print_error
 
-ARCHIVE = re.compile(r"(?!\._)(.+)_log\.npz")  # not the shadows that macOS leaves on foreign disks
 _ONSET_BYTES = 8
+_SUFFIXES = (LOG_ARCHIVE_SUFFIX, layout.SUFFIX, ".npy")
+_MOST_NAMES = 5
 
 
 @dataclass
 class Contents:
-    """The files of a log directory by what they are."""
+    """The files of a log directory by what they are.
+
+    `passed_over` are names that look like a log's and are not, `unread` says what else could not be read, and why.
+    """
 
     directory: Path
-    archives: dict[str, Path]
-    journals: list[Path]
-    files: list[Path]
+    archives: dict[str, Path] = field(default_factory=dict)
+    journals: list[Path] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    has_pointer: bool = False
 
     @property
     def assembled(self) -> bool:
@@ -45,7 +55,7 @@ class Contents:
     @property
     def is_log(self) -> bool:
         """Whether anything of a log is here."""
-        return bool(self.archives or self.journals or self.files or (self.directory / POINTER).exists())
+        return bool(self.archives or self.journals or self.files or self.has_pointer)
 
     @property
     def state(self) -> str:
@@ -99,33 +109,75 @@ class Series:
 def look_into(directory: Path) -> Contents:
     """Return what a log directory holds; FileNotFoundError if it is none."""
     require_directory(directory)
-    found = Contents(directory, {}, [], [])
-    for path in sorted(directory.iterdir()):
-        if named := ARCHIVE.fullmatch(path.name):
-            found.archives[named[1]] = path
-        elif layout.parse_name(path):
-            found.journals.append(path)
-        elif npy.parse_name(path.name):
-            found.files.append(path)
+    found = Contents(directory)
+    with os.scandir(directory) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            _take(found, entry)
     return found
 
 
+def _take(found: Contents, entry: os.DirEntry[str]) -> None:
+    """Put an entry of a log directory where it belongs."""
+    name, path = entry.name, found.directory / entry.name
+    if _is_folder(entry):
+        found.folders.append(path)
+    elif name == POINTER:
+        found.has_pointer = True
+    elif not is_file(entry):
+        return
+    elif source := source_of(name):
+        found.archives[source] = path
+    elif layout.parse_name(path):
+        found.journals.append(path)
+    elif npy.parse_name(name):
+        found.files.append(path)
+    elif name.endswith(_SUFFIXES):
+        found.passed_over.append(name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:  # in a folder that may be listed only
+        return False
+
+
 def find_logs(root: Path) -> Iterator[Contents]:
-    """Yield the log directories at and below a folder; links are not followed."""
+    """Yield the log directories at and below a folder; links are not followed, and closed folders told of."""
     require_directory(root)
-    for folder in [root, *sorted(path for path in root.rglob("*") if path.is_dir() and not path.is_symlink())]:
-        found = look_into(folder)
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        try:
+            found = look_into(folder)
+        except OSError as error:  # lost+found, a folder of somebody else, one that was removed meanwhile
+            tell_passed_over(error)
+            continue
+        pending += reversed(found.folders)
         if found.is_log:
             yield found
+
+
+def tell_passed_over(what: Contents | OSError) -> None:
+    """Say on stderr what was not looked at: files of others in a log directory and beside it, or what failed."""
+    for line in [describe(what)] if isinstance(what, OSError) else passed_over(what):
+        print_error(f"passed over: {line}")
+
+
+def passed_over(contents: Contents) -> list[str]:
+    """Return in lines what was not looked at."""
+    names = contents.passed_over
+    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    return [", ".join(names[:_MOST_NAMES]) + more] * bool(names) + contents.unread
 
 
 def require_log(path: Path) -> Contents:
     """Return what a log directory holds, or one archive alone; ValueError if there is nothing of a log."""
     if path.is_file():
-        named = ARCHIVE.fullmatch(path.name)
-        if not named:
+        source = source_of(path.name)
+        if not source:
             raise ValueError(f"{path}: expected an archive called SOURCE_log.npz, or the directory of a log")
-        return Contents(path.parent, {named[1]: path}, [], [])
+        return Contents(path.parent, {source: path})
     found = look_into(path)
     if not found.is_log:
         raise ValueError(

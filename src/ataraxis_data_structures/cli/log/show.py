@@ -15,7 +15,7 @@ from ..render import add_json, human_bytes, human_seconds, human_time, print_jso
 from ..terminal import print_line
 from .options import add_gap_limit, gap_limit_us
 from .report_page.figures import figures_of
-from .session import Contents, load_series, require_log
+from .session import Contents, load_series, require_log, tell_passed_over
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each source."""
     contents = require_log(arguments.directory)
+    tell_passed_over(contents)
     series, account = load_series(contents)
     figures = [figures_of(one, gap_limit_us(arguments)) for one in series]
     dropped = contents.dropped(account)

@@ -14,7 +14,7 @@ from ...logs.log_directory import locked_folder
 from ...logs.recovery.recover import finish_log_directory
 from ..render import add_json, print_json
 from ..terminal import print_line
-from .session import look_into, require_log
+from .session import look_into, require_log, tell_passed_over
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         require_log(arguments.directory)
     with locked_folder(arguments.directory) as folder:
         finish_log_directory(arguments.directory, folder)
-        require_log(arguments.directory)
+        tell_passed_over(require_log(arguments.directory))
         made = split_sessions(arguments.directory)
     if arguments.json:
         print_json({"directory": arguments.directory, "further": made})

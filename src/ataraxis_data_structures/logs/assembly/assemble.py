@@ -15,10 +15,10 @@ from ..._core import zipdir
 from ...system.atomic import replace_file
 from ...system.cpus import resolve_workers
 from ...system.progress import Progress, progress_bar
-from ..archive.discovery import LOG_ARCHIVE_SUFFIX
 from ..archive.index import Contents
 from ..archive.notes import Notes, pack_notes, read_notes, sidecar_of
 from ..log_directory import locked_folder
+from ..names import LOG_ARCHIVE_SUFFIX
 from ..recovery.recover import finish_log_directory
 from ..sessions import LogSession, further_directories, read_records, record_path, session_id
 from .journals import Journals, read_journals

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..._core import members, npy
 from ...errors import ArchiveError
+from ..names import is_message_file
 from .plan import MEMBER, Part
 
 _NAMES_AT_ONCE = 65536
@@ -83,7 +84,7 @@ def list_files(folder: int, *, memory_mapping: bool) -> dict[int, Files]:
 
 def _npy_names(folder: int) -> Iterator[list[str]]:
     with os.scandir(folder) as found:
-        names = (entry.name for entry in found if entry.name.endswith(".npy"))
+        names = (entry.name for entry in found if is_message_file(entry.name))
         while some := list(islice(names, _NAMES_AT_ONCE)):
             yield some
 
