@@ -13,7 +13,7 @@ import pytest
 
 from ataraxis_data_structures import DamagedError, Store, StoreError
 from ataraxis_data_structures.store.ledger.lines import line_of, record_of
-from conftest import FULL
+from helpers.crash import FULL
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ataraxis_data_structures import ConflictError, Store
-from conftest import FULL
-from helpers.crash import kill_at
+from helpers.crash import FULL, kill_at
 
 NAMES = st.sampled_from(["a", "b", "deep/c", "deep/er/d"])
 VALUES = st.one_of(

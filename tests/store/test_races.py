@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ataraxis_data_structures import ConflictError, Store
-from conftest import FULL
+from helpers.crash import FULL
 
 SPAWN = multiprocessing.get_context("fork")
 
