@@ -15,9 +15,9 @@ from importlib import import_module
 
 _PUBLIC = {
     "errors": (
-        "ArchiveError BatchError ConfigError ConflictError ContractError DamagedError DigestError DownloadError "
-        "IntegrityError LaneFullError MissingValueError QueueBusyError QueueClosedError SegmentError StoreError "
-        "TornArrayError TornArrayWarning TrackerError UntrustedError"
+        "ArchiveError BatchError ConfigError ConflictError ContractError CopiedLogError DamagedError DigestError "
+        "DownloadError IntegrityError LaneFullError MissingValueError QueueBusyError QueueClosedError SegmentError "
+        "StoreError TornArrayError TornArrayWarning TrackerError UntrustedError"
     ),
     "_core.record": "LogPackage",
     "memory.array": "SharedMemoryArray",

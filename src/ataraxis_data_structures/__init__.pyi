@@ -8,6 +8,7 @@ from .errors import BatchError as BatchError
 from .errors import ConfigError as ConfigError
 from .errors import ConflictError as ConflictError
 from .errors import ContractError as ContractError
+from .errors import CopiedLogError as CopiedLogError
 from .errors import DamagedError as DamagedError
 from .errors import DigestError as DigestError
 from .errors import DownloadError as DownloadError
@@ -80,6 +81,7 @@ __all__ = [
     "ConfigError",
     "ConflictError",
     "ContractError",
+    "CopiedLogError",
     "DamagedError",
     "DataLogger",
     "DigestError",

@@ -33,6 +33,10 @@ class ContractError(ValueError):
         return str(self.args[0])
 
 
+class CopiedLogError(RuntimeError):
+    """A copy of a log directory whose last messages, in shared memory, belong to the original."""
+
+
 class DownloadError(OSError):
     """A download that did not end whole, or that is refused; what came so far has no plain name."""
 

@@ -13,7 +13,7 @@ import peers
 from measure import Table, interleaved
 
 from ataraxis_data_structures import DataLogger, LogPackage
-from ataraxis_data_structures.logs.logger.notes import Note
+from ataraxis_data_structures.logs.control_words import Note
 
 C_PROGRAM = r"""
 #include <fcntl.h>

@@ -10,7 +10,7 @@ from ataraxis_data_structures._core import frame
 from ataraxis_data_structures.errors import QueueBusyError
 from ataraxis_data_structures.logs.journal import layout
 from ataraxis_data_structures.logs.journal.writer import Appender
-from ataraxis_data_structures.logs.log_directory import POINTER
+from ataraxis_data_structures.logs.owner_record import OWNER_RECORD
 from ataraxis_data_structures.system import platform
 from logtools import leftovers, logger_in, package, read_files, read_journals, read_log, wait_for
 
@@ -151,10 +151,10 @@ def test_a_torn_tail_of_a_power_cut_is_cut_off_and_told(tmp_path):
     assert sorted(read_files(tmp_path)) == [(1, seq, bytes([seq]) * 40) for seq in range(3)]
 
 
-def test_a_stale_note_of_another_boot_is_no_obstacle(tmp_path):
-    (tmp_path / POINTER).write_text('{"queue": "axds-0", "queue_id": 5, "owner": 4194305, "logger": 4194305}')
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"queues": [5]}', '{"queues": 7, "work": [2]}', "[" * 100_000])
+def test_an_owner_record_that_says_nothing_is_no_obstacle(tmp_path, text):
+    (tmp_path / OWNER_RECORD).write_text(text)
     assert recover_log_directory(tmp_path).whole
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_orphaned_producer_gets_an_error_instead_of_a_wait_for_ever(tmp_path):

@@ -1,82 +1,78 @@
-"""Who works in a log directory: one lock for it, and a note that leads from it to the queue in shared memory."""
+"""A log directory and the one lock of it, which logger, assembly and recovery hold for all of their work."""
 
-import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Literal, Self
 
 from ..errors import QueueBusyError
-from ..system.locks import try_lock_file
-from ..system.process import is_alive, pid_of
+from ..system.locks import try_lock_file, unlock_file
+from ..system.process import is_alive, own_identity, pid_of, who_locks
+from .owner_record import NO_WORK, OwnerRecord, RecordedQueue
 
-POINTER = ".axds-logger.json"
+Deed = Literal["logger", "assembly", "recovery"]
+
+_WITH_ARTICLE = {"assembly": "an assembly", "recovery": "a recovery"}
 _STEP_S = 0.02
 _BRIEF_S = 1.0  # an assembly may take an hour: a logger that starts does not wait for it
 
 
-@contextmanager
-def locked_folder(directory: Path, *, patience_s: float = 60.0) -> Iterator[int]:
-    """Open a log directory for the only logger, assembly or recovery in it, and give its descriptor.
+class LogDirectory:
+    """A log directory that this process has locked; the kernel gives it back when the process dies.
 
-    Other assemblies and recoveries are waited for. QueueBusyError while a logger works there, or one that was started
-    still has its owner; a logger whose owner is gone ends by itself and is waited for as long as `patience_s`.
+    Attributes:
+        path: Where it is, links resolved.
+        descriptor: Its descriptor, which stays right when it is renamed.
+        has_locks: Whether the file system has file locks; without them, the owner record alone says who works here.
     """
-    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        deadline = time.monotonic() + patience_s
-        while not _try_lock(folder):
-            _refuse_logger(directory, late=time.monotonic() > deadline)
-            time.sleep(_STEP_S)
-        yield folder
-    finally:
-        os.close(folder)
-
-
-class DirectoryLock:
-    """The right to write into a log directory; the kernel gives it back when its holder dies."""
 
     def __init__(
-        self, directory: Path, *, queue_id: int = 0, patience_s: float = 0.0, folder: int | None = None
+        self, path: Path, deed: Deed, *, queue_id: int = 0, patience_s: float = 60.0, force: bool = False
     ) -> None:
-        """Take the lock for a queue; QueueBusyError while another queue's logger, or its owner, lives.
+        """Take the lock; QueueBusyError while somebody else works here who does not end in time.
 
-        A logger whose owner is gone ends by itself when it has written everything: it is waited for as long as
-        `patience_s`, an assembly or a recovery for a second at most. `folder` is the descriptor of a caller that holds
-        the directory by `locked_folder` already.
+        A logger process whose owner is gone ends by itself when everything is written: it is waited for as long as
+        `patience_s`, and so are other assemblies and recoveries, by a logger (of the queue `queue_id`) for a second.
+        `force`: without file locks, processes of other containers, which can't be asked for, are dead.
         """
-        self.directory = directory
-        self._path = directory / POINTER
+        self.path = path.resolve()
+        self._deed = deed
         self._queue_id = queue_id
-        self._fd = -1
-        self._folder = -1
-        if folder is None:
-            self._folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._force = force
+        self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.has_locks = True
+        self._is_held = False
         try:
             self._acquire(patience_s)
+            self._is_held = True
+            if not self.has_locks:
+                self._write_work((self._deed, own_identity()))
         except BaseException:
             self.release()
             raise
 
-    def note(self, **facts: Any) -> None:
-        """Write down which queue the log's messages come from."""
-        data = json.dumps(facts).encode()
-        os.pwrite(self._fd, data + b"\n", 0)
-        os.ftruncate(self._fd, len(data) + 1)
+    @property
+    def status(self) -> os.stat_result:
+        """Device and inode, by which it is known wherever it is moved to."""
+        return os.fstat(self.descriptor)
 
-    def erase(self) -> None:
-        """Remove the note: nothing of this log is anywhere else."""
-        self._path.unlink(missing_ok=True)
+    @property
+    def record(self) -> OwnerRecord:
+        """What its owner record says at present."""
+        return OwnerRecord.read(self.descriptor)
 
     def release(self) -> None:
-        """Let another logger have the directory."""
-        for fd in (self._fd, self._folder):
-            if fd >= 0:
-                os.close(fd)
-        self._fd = self._folder = -1
+        """Let others have the directory."""
+        if self.descriptor < 0:
+            return
+        if self._is_held and not self.has_locks:
+            self._write_work(NO_WORK)
+        if self.has_locks:
+            unlock_file(self.descriptor)  # closing alone would leave the lock with a child that was forked meanwhile
+        os.close(self.descriptor)
+        self.descriptor = -1
 
     def __enter__(self) -> Self:
         return self
@@ -89,63 +85,60 @@ class DirectoryLock:
     def _acquire(self, patience_s: float) -> None:
         start = time.monotonic()
         while True:
-            if self._folder < 0 or _try_lock(self._folder):
-                self._fd = self._try()
-                if self._fd >= 0:
-                    return
+            locked = self._try_lock()
+            record = self.record
+            if locked and not self._is_in_use(record):
+                return
             waited_s = time.monotonic() - start
-            if self._owner_lives() or waited_s > patience_s:
-                raise _busy(self.directory)
-            if waited_s > _BRIEF_S and not _is_logger_alive(read_pointer(self.directory)):
-                raise _busy(self.directory)
+            holder = record.queues[-1] if record.queues else None
+            drains = holder is not None and holder.logger_lives
+            # An owner that lives may start a logger at any time.
+            if any(each.owner_lives for each in self._others(record)) or waited_s > patience_s:
+                raise self._busy(record)
+            if self._deed == "logger" and waited_s > _BRIEF_S and not drains:
+                raise self._busy(record)
             time.sleep(_STEP_S)
 
-    def _try(self) -> int:
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    def _try_lock(self) -> bool:
+        if not self.has_locks:
+            return True
         try:
-            # The last holder may have removed the file that was just locked.
-            if try_lock_file(fd) and os.fstat(fd).st_nlink and not self._owner_lives():
-                return fd
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)
-        return -1
+            return try_lock_file(self.descriptor)
+        except OSError:  # NFS, Lustre, vboxsf and others, as they are mounted
+            self.has_locks = False
+            return True
 
-    def _owner_lives(self) -> bool:
-        note = read_pointer(self.directory)
-        return note.get("queue_id") not in (None, self._queue_id) and is_alive(note.get("owner", 0))
+    def _is_in_use(self, record: OwnerRecord) -> bool:
+        others = self._others(record)
+        # The lock alone does not say so of a copy, nor of a logger process that is just ending.
+        if any(each.owner_lives or each.logger_lives for each in others):
+            return True
+        if self.has_locks:
+            return False
+        is_worked_on = record.work[1] != own_identity() and is_alive(record.work[1])
+        return is_worked_on or any(each.is_far and not self._force for each in others)
 
+    def _others(self, record: OwnerRecord) -> tuple[RecordedQueue, ...]:
+        return record.without(self._queue_id).without_copied(self.status).queues
 
-def read_pointer(directory: Path) -> dict[str, Any]:
-    """Return what is noted in a log directory; nothing if no logger works, or worked last, there."""
-    try:
-        found = json.loads((directory / POINTER).read_bytes() or b"{}")
-    except (OSError, ValueError):  # none, or caught in the middle of being written
-        return {}
-    return found if isinstance(found, dict) else {}
+    def _write_work(self, work: tuple[str, int]) -> None:
+        with suppress(OSError):  # who may only read the directory may still have nothing to do
+            OwnerRecord(self.record.queues, work).write(self.descriptor)
 
-
-def _try_lock(folder: int) -> bool:
-    try:
-        return try_lock_file(folder)
-    except OSError:  # a file system without locks on folders: who shares it has to agree on who assembles
-        return True
-
-
-def _refuse_logger(directory: Path, *, late: bool) -> None:
-    note = read_pointer(directory)
-    if is_alive(note.get("owner", 0)) or (late and _is_logger_alive(note)):
-        raise _busy(directory)
-
-
-def _is_logger_alive(note: dict[str, Any]) -> bool:
-    return is_alive(note.get("logger", 0))
-
-
-def _busy(directory: Path) -> QueueBusyError:
-    note = read_pointer(directory)
-    holder = pid_of(note.get("logger") or note.get("owner") or 0)
-    if holder:
-        return QueueBusyError(f"expected no other logger at work in {directory}, got process {holder}")
-    return QueueBusyError(f"expected nobody at work in {directory}, got an assembly or recovery of another process")
+    def _busy(self, record: OwnerRecord) -> QueueBusyError:
+        deed, worker = record.work
+        for queue in reversed(record.queues):
+            if queue.owner_lives or queue.logger_lives:
+                pid = pid_of(queue.logger if queue.logger_lives else queue.owner)
+                return QueueBusyError(f"expected no other logger at work in {self.path}, got process {pid}")
+        worker = pid_of(worker) if is_alive(worker) else who_locks(self.status)
+        if worker:
+            what = _WITH_ARTICLE.get(deed, "an assembly or recovery")
+            return QueueBusyError(f"expected nobody at work in {self.path}, got {what} by process {worker}")
+        for queue in reversed(record.queues):
+            if queue.is_far:
+                return QueueBusyError(
+                    f"expected no other logger at work in {self.path}, got that of process {pid_of(queue.owner)} of "
+                    f"another container, which can't be asked for from here"
+                )
+        return QueueBusyError(f"expected nobody at work in {self.path}, got a process of another container or host")

@@ -20,6 +20,9 @@ from .segment import Kind, Segment, creator_alive
 if TYPE_CHECKING:  # it brings numpy, which costs a logger process half of its start
     from .._core.record import LogPackage
 
+RECORDED = 8
+"""Which of the hub's notes says that the owner record of a log directory names the queue."""
+
 _BUSY_MESSAGES = 16  # a round with as many has producers that would pay for a wake again and again
 _NAP_S = 0.0002
 _PATIENCE_S = 5.0  # a `get` of another process holds the seat for an instant

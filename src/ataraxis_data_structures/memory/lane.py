@@ -1,6 +1,5 @@
 """The consumer's end of one producer's lane, and which lanes a queue has."""
 
-import json
 import re
 import struct
 from collections import Counter
@@ -37,7 +36,7 @@ class Lane(Reader):
         """Map a lane; `directory` is where its log directory is now, if it is known better than when it was made."""
         # Not in use by this mapping: a lane is in use as long as its producer lives, or the queue is in use.
         self._segment = Segment.attach(name, kind=Kind.LANE, in_use=False)
-        facts = _facts(self._segment.description)
+        facts = segment.described(self._segment.description)
         if facts.get("format") != FORMAT:
             raise SegmentError(f"expected a lane of format {FORMAT} in {name!r}, got {facts.get('format')}")
         try:
@@ -57,7 +56,7 @@ class Lane(Reader):
     @property
     def description(self) -> dict[str, Any]:
         """What recovery needs to know: queue_id, salt, claim, directory, boot_id, format."""
-        return _facts(self._segment.description)
+        return segment.described(self._segment.description)
 
     def sit_down(self) -> None:
         """Become the one consumer of this lane; QueueBusyError while another process that lives is."""
@@ -247,14 +246,6 @@ def holds_messages(name: str) -> bool:
     except SegmentError:
         return True
     return lane is not None and not lane.empty
-
-
-def _facts(description: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(description)
-    except ValueError:  # another program's, or damaged: it describes nothing
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _attach(name: str, hub: Hub | None, directory: Path | None) -> Lane | None:

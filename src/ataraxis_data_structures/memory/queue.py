@@ -99,7 +99,7 @@ class LogQueue(Producer):
             "format": FORMAT,
             "queue_id": queue_id,
             "salt": salt,
-            "directory": None if directory is None else str(directory),
+            **_described(directory),
             "boot_id": process.boot_id().hex(),
             "lane_bytes": lane_bytes,
             "timeout": timeout,
@@ -324,6 +324,17 @@ class LogQueue(Producer):
                     f"expected fewer than {len(self._hub.claims())} producers at a time, got another one"
                 )
             time.sleep(0.01)
+
+
+def _described(directory: Path | None) -> dict[str, Any]:
+    """Return what leads to a log directory: it may be renamed, or another one may take its path."""
+    if directory is None:
+        return {"directory": None}
+    try:
+        status = directory.stat()
+    except FileNotFoundError:  # then its path is all that is known of it
+        return {"directory": str(directory)}
+    return {"directory": str(directory), "device": status.st_dev, "inode": status.st_ino}
 
 
 def _free_bytes() -> int:

@@ -12,13 +12,14 @@
 
 import enum
 import errno
+import json
 import mmap
 import os
 import stat
 import struct
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from .._core.mapped import MappedFile
 from ..errors import SegmentError
@@ -180,6 +181,15 @@ def unlink(name: str, id: int) -> None:  # noqa: A002 as in the header
         head = peek(name)
         if head is not None and head.id == id:
             _remove(name)
+
+
+def described(description: bytes) -> dict[str, Any]:
+    """Return the facts in a description; none in that of another program, or a damaged one."""
+    try:
+        found = json.loads(description)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def creator_alive(name: str, head: Header) -> bool:

@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+from pathlib import Path
 
+from ..errors import SegmentError
 from ..system import locks, platform
 from .external import left_over
-from .segment import Kind, is_unmapped, list_segments, peek
+from .segment import Kind, described, is_unmapped, list_segments, peek
 
 _swept_by: set[int] = set()
 
@@ -49,6 +51,19 @@ def _is_needed(name: str) -> bool:
     from . import lane  # noqa: PLC0415 who only has arrays needs no queue
 
     if head.kind is Kind.QUEUE:
-        return any(map(lane.holds_messages, lane.find_lanes(name)))
+        return any(map(lane.holds_messages, lane.find_lanes(name))) or _is_recorded(name)
     queue = name.rpartition("-")[0]  # as long as it is in use, its consumer removes its lanes
     return lane.holds_messages(name) or (peek(queue) is not None and not is_unmapped(queue))
+
+
+def _is_recorded(name: str) -> bool:
+    """Tell whether an owner record may still lead to a queue: without it, recovery could not say that it was empty."""
+    from .consumer import RECORDED, open_hub  # noqa: PLC0415 see above
+
+    try:
+        block, hub = open_hub(name, abandoned=True)
+    except (OSError, SegmentError):
+        return False
+    where = described(block.description).get("directory")
+    # A directory that was renamed is most often still beside where it was.
+    return isinstance(where, str) and hub.notes[RECORDED] != 0 and Path(where).parent.is_dir()

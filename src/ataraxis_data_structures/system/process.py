@@ -66,6 +66,19 @@ def _maps(process_folder: Path, mark: str) -> bool:
         return False
 
 
+def who_locks(status: os.stat_result) -> int:
+    """Return the pid of the process that has an exclusive flock on a file or folder; 0 if that can't be told."""
+    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    try:
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    for words in map(str.split, lines):  # number: FLOCK ADVISORY WRITE pid place start end
+        if words[1:4] == ["FLOCK", "ADVISORY", "WRITE"] and words[5:6] == [place]:
+            return int(words[4])
+    return 0
+
+
 def identity(pid: int, started: int) -> int:
     """Return the identity of a process: its start time and its pid in one word."""
     return started << _PID_BITS | pid

@@ -23,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, help="the log's directory")
     parser.add_argument("--patience", type=float, default=60.0, metavar="S",
                         help="how long to wait for a logger process that still writes (default 60)")  # fmt: skip
+    parser.add_argument("--force", action="store_true",
+                        help="take processes of other containers, which can't be asked for, as dead")  # fmt: skip
     add_json(parser)
 
 
@@ -33,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not (contents.is_log or dead_queues(arguments.directory.resolve())):
         return _complain(arguments.directory)
     tell_passed_over(contents)
-    found = recover_log_directory(arguments.directory, patience_s=arguments.patience)
+    found = recover_log_directory(arguments.directory, patience_s=arguments.patience, force=arguments.force)
     if arguments.json:
         print_json(asdict(found) | {"whole": found.whole})
         return 0 if found.whole else 1
@@ -46,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         "dropped while recording": sum(found.dropped.values()),
         "records missing": found.missing,
         "damaged bytes": found.damaged_bytes,
+        "queues gone from shared memory": len(found.missing_queues),
     }
     for kind, count in kinds.items():
         if count:

@@ -19,10 +19,9 @@ from ...logs.assembly.split import Group, find_groups
 from ...logs.journal import layout
 from ...logs.journal.messages import Account, MessageScan
 from ...logs.journal.reader import open_journals
-from ...logs.log_directory import POINTER, read_pointer
 from ...logs.names import LOG_ARCHIVE_SUFFIX, is_file, source_of
+from ...logs.owner_record import OWNER_RECORD, OwnerRecord
 from ...logs.sessions import LogSession, merged, read_records
-from ...system.process import is_alive
 from ..advice import describe, require_directory
 from ..terminal import print_error
 
@@ -45,7 +44,7 @@ class Contents:
     folders: list[Path] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
-    has_pointer: bool = False
+    has_record: bool = False
 
     @property
     def assembled(self) -> bool:
@@ -55,15 +54,15 @@ class Contents:
     @property
     def is_log(self) -> bool:
         """Whether anything of a log is here."""
-        return bool(self.archives or self.journals or self.files or self.has_pointer)
+        return bool(self.archives or self.journals or self.files or self.has_record)
 
     @property
     def state(self) -> str:
         """One of recording, interrupted, not assembled, assembled."""
-        note = read_pointer(self.directory)
-        if note and any(is_alive(note.get(who, 0)) for who in ("logger", "owner")):
+        queues = OwnerRecord.read(self.directory).queues
+        if any(queue.owner_lives or queue.logger_lives for queue in queues):
             return "recording"
-        if note:
+        if queues:
             return "interrupted"
         return "assembled" if self.assembled else "not assembled"
 
@@ -121,8 +120,8 @@ def _take(found: Contents, entry: os.DirEntry[str]) -> None:
     name, path = entry.name, found.directory / entry.name
     if _is_folder(entry):
         found.folders.append(path)
-    elif name == POINTER:
-        found.has_pointer = True
+    elif name == OWNER_RECORD:
+        found.has_record = True
     elif not is_file(entry):
         return
     elif source := source_of(name):

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from ...logs.assembly.split import split_sessions
-from ...logs.log_directory import locked_folder
+from ...logs.log_directory import LogDirectory
 from ...logs.recovery.recover import finish_log_directory
 from ..render import add_json, print_json
 from ..terminal import print_line
@@ -27,8 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Split and print the directories."""
     if not arguments.directory.is_dir():
         require_log(arguments.directory)
-    with locked_folder(arguments.directory) as folder:
-        finish_log_directory(arguments.directory, folder)
+    with LogDirectory(arguments.directory, "recovery") as directory:
+        finish_log_directory(directory)
         tell_passed_over(require_log(arguments.directory))
         made = split_sessions(arguments.directory)
     if arguments.json:

@@ -17,7 +17,7 @@ from ...system.cpus import resolve_workers
 from ...system.progress import Progress, progress_bar
 from ..archive.index import Contents
 from ..archive.notes import Notes, pack_notes, read_notes, sidecar_of
-from ..log_directory import locked_folder
+from ..log_directory import LogDirectory
 from ..names import LOG_ARCHIVE_SUFFIX
 from ..recovery.recover import finish_log_directory
 from ..sessions import LogSession, further_directories, read_records, record_path, session_id
@@ -65,18 +65,18 @@ def assemble_log_archives(
     if not Path(log_directory).is_dir():
         return
     path, workers = Path(log_directory), resolve_workers(max_workers)
-    with locked_folder(path) as folder:
-        finish_log_directory(path, folder)
-        finish(folder, path)
+    with LogDirectory(path, "assembly") as directory:
+        finish_log_directory(directory)
+        finish(directory.descriptor, path)
         moved = split_sessions(path)
-        _assemble(path, folder, options, workers, verbose=verbose)
+        _assemble(directory, options, workers, verbose=verbose)
     if moved:
         names = ", ".join(further.name for further in moved)
         warnings.warn(f"{path} held several sessions; those after the first are now in {names}", stacklevel=2)
     for further in [*moved, *_left_by_a_split(path, moved)]:
-        with locked_folder(further) as folder:
-            finish(folder, further)
-            _assemble(further, folder, options, workers, verbose=verbose)
+        with LogDirectory(further, "assembly") as directory:
+            finish(directory.descriptor, further)
+            _assemble(directory, options, workers, verbose=verbose)
 
 
 def _left_by_a_split(path: Path, moved: list[Path]) -> Iterator[Path]:
@@ -121,7 +121,8 @@ class _Found:
         return [*by_id.values()]
 
 
-def _assemble(path: Path, folder: int, options: _Options, workers: int, *, verbose: bool) -> None:
+def _assemble(directory: LogDirectory, options: _Options, workers: int, *, verbose: bool) -> None:
+    path, folder = directory.path, directory.descriptor
     files = list_files(folder, memory_mapping=options.memory_mapping)
     found = _Found(files, read_journals(path), read_records(path))
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import QueueBusyError
-from .notes import REPORT
+from ..control_words import REPORT
 
 _START_S = 60.0
 _KEPT_BYTES = 4096

@@ -15,9 +15,9 @@ from typing import Any, Literal, Self
 from ...memory.queue import LogQueue
 from ...system.process import own_identity
 from ...system.progress import make_bar
+from ..control_words import Ended, Note
 from ..recovery.files import without_file
 from ..sessions import further_directories, holds_messages, new_session
-from .notes import Ended, Note
 from .statistics import DIRECTORY_SUFFIX, LoggerStatistics, statistics_of
 from .supervisor import Supervisor
 

@@ -15,14 +15,15 @@ from ...errors import QueueBusyError
 from ...memory.consumer import LogDrain
 from ...system import process
 from ...system.process import own_identity
+from ..control_words import REPORT, Ended, Note
 from ..journal import layout
 from ..journal.resume import journals_of, next_number, release_written
 from ..journal.writer import Appender
-from ..log_directory import DirectoryLock
+from ..log_directory import LogDirectory
+from ..owner_record import RecordedQueue
 from ..recovery.files import expand_journals
 from ..recovery.lanes import is_for_files, salvage_dead
 from ..sessions import LogSession, holds_messages, message_files, read_record, record_path, session_of, write_record
-from .notes import REPORT, Ended, Note
 from .npy_thread import Expander
 from .sync import Syncer, WriteBack
 
@@ -40,14 +41,8 @@ class Writer:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.directory = Path(settings["directory"])
         self._settings = settings
-        self._lock = DirectoryLock(self.directory, queue_id=settings["queue_id"], patience_s=settings["patience_s"])
-        self._lock.note(
-            queue=settings["queue"],
-            queue_id=settings["queue_id"],
-            owner=settings["owner"],
-            logger=own_identity(),
-            storage=settings["storage"],
-            boot_id=process.boot_id().hex(),
+        self._lock = LogDirectory(
+            self.directory, "logger", queue_id=settings["queue_id"], patience_s=settings["patience_s"]
         )
         self._drain = LogDrain.attach(settings["queue"], directory=self.directory)
         self._notes = self._drain.hub.notes
@@ -72,7 +67,8 @@ class Writer:
             self._write_back = WriteBack()
         else:
             self._expander = Expander(process.boot_id(), settings["give_up_s"], self._count_file)
-        salvage_dead(self.directory)
+        salvage_dead(self._lock)
+        self._write_record()
         self._begin_session()
         for path in journals_of(self.directory):
             self._adopt(path)
@@ -102,6 +98,29 @@ class Writer:
             return
         with suppress(OSError):  # a full disk: the messages matter more
             write_record(self.directory, replace(session, ended_us=time.time_ns() // 1000, dropped=dropped))
+
+    def _write_record(self) -> None:
+        """Note that the messages of this queue belong here, besides earlier queues that were not found."""
+        place = self._lock.status
+        queue = RecordedQueue(
+            queue=self._settings["queue"],
+            queue_id=self._settings["queue_id"],
+            owner=self._settings["owner"],
+            logger=own_identity(),
+            storage=self._settings["storage"],
+            boot_id=process.boot_id().hex(),
+            pid_namespace=process.pid_namespace(),
+            path=str(self._lock.path),
+            device=place.st_dev,
+            inode=place.st_ino,
+        )
+        self._lock.record.without_copied(place).with_queue(queue).write(self._lock.descriptor)
+        self._notes[Note.RECORDED] = 1
+
+    def _erase_record(self) -> None:
+        """Note that nothing of this queue's is anywhere else; a put after this is found by device and inode."""
+        self._notes[Note.RECORDED] = 0
+        self._lock.record.without(self._settings["queue_id"]).write(self._lock.descriptor)
 
     def run(self) -> int:
         """Write until the owner says stop or nobody is left; return the exit status."""
@@ -309,7 +328,7 @@ class Writer:
             )
             done = False
         if done:
-            self._lock.erase()
+            self._erase_record()
         self._notes[Note.ENDED] = Ended.DONE if done else Ended.UNFINISHED
         if is_over:
             self._drain.remove()

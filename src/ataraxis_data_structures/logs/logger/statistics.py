@@ -14,7 +14,7 @@ from ...memory.lane import Lane
 from ...memory.queue import LogQueue
 from ...memory.segment import Kind, Segment
 from ...system.process import is_alive, pid_of
-from .notes import Note
+from ..control_words import Note
 
 DIRECTORY_SUFFIX = "_data_log"
 

@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from ...memory.queue import LogQueue
+from ..control_words import Ended, Note
 from .launch import LoggerProcess
-from .notes import Ended, Note
 
 _DEATHS_IN_VAIN = 5  # without a message written between them
 _KILLS_IN_VAIN = 50

@@ -1,6 +1,6 @@
 """Takes what dead queues left in their lanes into the journals of their log."""
 
-import json
+import os
 import re
 import time
 from collections import Counter
@@ -14,10 +14,12 @@ from ...memory.segment import Kind
 from ...system import process
 from ...system.disk import sync_folder
 from ...system.process import is_alive
+from ..control_words import Note
 from ..journal import layout
 from ..journal.resume import journals_of, next_number, release_written
 from ..journal.writer import Appender
-from ..log_directory import read_pointer
+from ..log_directory import LogDirectory
+from ..owner_record import OwnerRecord
 
 _TURN_BYTES = 1 << 20
 _NAME = re.compile(r"(?P<queue>axds-[0-9a-f]{10,})(-(?P<claim>[0-9a-f]+))?")
@@ -25,6 +27,29 @@ _NAME = re.compile(r"(?P<queue>axds-[0-9a-f]{10,})(-(?P<claim>[0-9a-f]+))?")
 
 def dead_queues(directory: Path) -> list[str]:
     """Return the names of the queues of a log directory whose creator and logger process both ended."""
+    status = directory.stat()
+    recorded = {each.queue: each for each in OwnerRecord.read(directory).without_copied(status).queues}
+    found = []
+    for name in _queues():
+        known = recorded.get(name)
+        if known is None and not _was_made_for(name, status):
+            continue
+        # Nobody can ask for the processes of another pid namespace; but a logger of theirs would hold the directory.
+        if is_dead(name) or (known is not None and known.is_far):
+            found.append(name)
+    return found
+
+
+def salvage_dead(directory: LogDirectory) -> Counter[int]:
+    """Write what dead queues left in their lanes into journals; the owner record keeps those that were not found."""
+    salvaged: Counter[int] = Counter()
+    for name in dead_queues(directory.path):
+        salvaged.update(_salvage(name, directory))
+    return salvaged
+
+
+def _queues() -> list[str]:
+    """Return the names of all queues that have a segment, be it that of a lane alone."""
     names = set()
     for name in segment.list_segments():
         head = segment.peek(name)
@@ -32,38 +57,31 @@ def dead_queues(directory: Path) -> list[str]:
         if head is None or parsed is None or head.kind != (Kind.QUEUE if parsed["claim"] is None else Kind.LANE):
             continue
         names.add(parsed["queue"])
-    return [name for name in sorted(names) if _belongs(name, directory) and is_dead(name)]
+    return sorted(names)
 
 
-def salvage_dead(directory: Path) -> Counter[int]:
-    """Write what dead queues left in their lanes into journals; whoever calls holds the directory's lock."""
-    salvaged: Counter[int] = Counter()
-    for name in dead_queues(directory):
-        salvaged.update(_salvage(name, directory))
-    return salvaged
+def _was_made_for(name: str, status: os.stat_result) -> bool:
+    """Tell whether a queue that no owner record names belongs here: one that was filled before or after its logger ran.
 
-
-def _belongs(name: str, directory: Path) -> bool:
+    A logger that runs writes the record. If its record is gone, the directory is: this is another one in its place.
+    """
     for found in (name, *find_lanes(name)):
         try:
             block = segment.Segment.attach(found)
         except (OSError, SegmentError):
             continue
-        where = _described(block.description).get("directory")
-        return where is not None and Path(where) == directory
+        facts = segment.described(block.description)
+        if (facts.get("device"), facts.get("inode")) != (status.st_dev, status.st_ino):
+            return False
+        try:
+            return not open_hub(name, abandoned=True)[1].notes[Note.RECORDED]
+        except (FileNotFoundError, SegmentError):  # its lanes alone are left
+            return True
     return False
 
 
-def _described(description: bytes) -> dict[str, str]:
-    try:
-        found = json.loads(description)
-    except ValueError:  # a segment of another program, or a damaged one: it leads to no log
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def is_dead(name: str) -> bool:
-    """Tell whether the creator and the logger process of a queue both ended."""
+    """Tell whether the creator and the logger process of a queue are both known to have ended."""
     head = segment.peek(name)
     if head is None:
         return True
@@ -80,11 +98,12 @@ def is_dead(name: str) -> bool:
     return not is_alive(hub.consumer)
 
 
-def _salvage(name: str, directory: Path) -> Counter[int]:
+def _salvage(name: str, directory: LogDirectory) -> Counter[int]:
+    path = directory.path
     try:
-        drain = LogDrain.attach(name, directory=directory, abandoned=True)
+        drain = LogDrain.attach(name, directory=path, abandoned=True)
     except (FileNotFoundError, SegmentError):
-        drain = LogDrain.salvage(name, directory=directory)
+        drain = LogDrain.salvage(name, directory=path)
     with drain:
         lanes = drain.lanes()
         if drain.id is not None:
@@ -93,17 +112,21 @@ def _salvage(name: str, directory: Path) -> Counter[int]:
         facts = lanes[0].description if lanes else {}
         queue_id, salt = drain.id or facts.get("queue_id", 0), drain.salt or facts.get("salt", 0)
         counts: Counter[int] = Counter()
-        release_written(drain, directory, queue_id)
+        release_written(drain, path, queue_id)
         if not drain.idle:
             header = layout.Header(
-                queue_id, next_number(directory, queue_id), salt, _storage_of(directory, queue_id),
+                queue_id, next_number(path, queue_id), salt, _storage_of(path, queue_id, directory.record),
                 time.time_ns() // 1000, process.boot_id(),
             )  # fmt: skip
-            with Appender(directory, header) as journal:
+            with Appender(path, header) as journal:
                 _drain_into(journal, drain)
                 journal.sync()
             counts.update({source: messages for source, messages, _, _ in journal.tally.sources()})
-        sync_folder(directory)
+        sync_folder(path)
+        # In this order: a kill leaves an empty queue that is still found, never a record of one that is gone.
+        if drain.id is not None:
+            drain.hub.notes[Note.RECORDED] = 0
+        directory.record.without(queue_id).write(directory.descriptor)
         drain.remove()
     return counts
 
@@ -119,14 +142,13 @@ def _drain_into(journal: Appender, drain: LogDrain) -> None:
             return
 
 
-def _storage_of(directory: Path, queue_id: int) -> int:
+def _storage_of(directory: Path, queue_id: int, record: OwnerRecord) -> int:
     for path in reversed(journals_of(directory, queue_id)):
         header = layout.parse_header(_first_page(path))
         if header is not None:
             return header.storage
-    note = read_pointer(directory)
-    named = note.get("storage") == "journal" and note.get("queue_id") == queue_id
-    return layout.JOURNAL if named else layout.NPY
+    named = {queue.queue_id: queue.storage for queue in record.queues}
+    return layout.JOURNAL if named.get(queue_id) == "journal" else layout.NPY
 
 
 def is_for_files(path: Path) -> bool:

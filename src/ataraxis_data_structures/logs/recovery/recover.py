@@ -6,7 +6,7 @@ from pathlib import Path
 from ..journal.messages import Account, MessageScan
 from ..journal.reader import open_journals
 from ..journal.resume import journals_of
-from ..log_directory import POINTER, DirectoryLock, locked_folder
+from ..log_directory import LogDirectory
 from .files import expand_journals
 from .lanes import dead_queues, salvage_dead
 
@@ -31,39 +31,53 @@ class Recovery:
     """Records that were numbered and are nowhere."""
     damaged_bytes: int = 0
     """Bytes of journals that hold no valid record."""
+    missing_queues: tuple[str, ...] = ()
+    """Queues that the owner record names and that are gone from shared memory with what they held, if anything."""
 
     @property
     def whole(self) -> bool:
         """Whether nothing that was accepted is known to be lost."""
-        return not (self.lost or self.missing or self.damaged_bytes)
+        return not (self.lost or self.missing or self.damaged_bytes or self.missing_queues)
 
 
-def recover_log_directory(directory: Path, *, patience_s: float = 60.0) -> Recovery:
+def recover_log_directory(directory: Path, *, patience_s: float = 60.0, force: bool = False) -> Recovery:
     """Finish what sessions that died left of a log and return what there is; nothing to do is no error.
 
-    QueueBusyError while a logger works in the directory; one whose owner died is waited for.
+    A directory that was renamed, mounted elsewhere or restored finds its messages; a copy does not take the original's.
+
+    Args:
+        directory: The log directory.
+        patience_s: How long to wait, in seconds, for a logger process whose owner died, or another recovery.
+        force: Do not wait for processes of another container that can't be asked for: they are dead, and so is what
+            shared memory of theirs is not found here.
+
+    Returns:
+        What was found, and what is known to be lost.
+
+    Raises:
+        FileNotFoundError: There is no such directory.
+        QueueBusyError: A logger works there, or its owner lives.
+        CopiedLogError: It is a copy of a directory that is still there.
     """
     if not Path(directory).is_dir():
         raise FileNotFoundError(f"expected a log directory at {Path(directory).resolve()}, got none")
-    with locked_folder(Path(directory), patience_s=patience_s) as folder:
-        return _recover(directory, folder, counted=True)
+    with LogDirectory(Path(directory), "recovery", patience_s=patience_s, force=force) as locked:
+        return _recover(locked, counted=True, force=force)
 
 
-def finish_log_directory(directory: Path, folder: int) -> None:
-    """Recover a log directory that is locked as `folder`, without the counting, which reads all its journals."""
-    _recover(directory, folder, counted=False)
+def finish_log_directory(directory: LogDirectory) -> None:
+    """Recover a log directory that the caller holds, without the counting, which reads all its journals."""
+    _recover(directory, counted=False)
 
 
-def _recover(directory: Path, folder: int, *, counted: bool) -> Recovery:
-    directory = Path(directory).resolve()
-    had_pointer = (directory / POINTER).exists()
-    if not had_pointer and not dead_queues(directory) and not journals_of(directory):
+def _recover(directory: LogDirectory, *, counted: bool, force: bool = False) -> Recovery:
+    path, record = directory.path, directory.record
+    record.refuse_copy(path, directory.status)
+    if not record.queues and not dead_queues(path) and not journals_of(path):
         return Recovery()
-    with DirectoryLock(directory, folder=folder) as lock:
-        salvaged = salvage_dead(directory)
-        account = scan_journals(directory) if counted else Account()
-        expanded = expand_journals(directory)
-        lock.erase()
+    salvaged = salvage_dead(directory)
+    account = scan_journals(path) if counted else Account()
+    expanded = expand_journals(path)
     return Recovery(
         salvaged=dict(sorted(salvaged.items())),
         expanded=expanded,
@@ -73,7 +87,16 @@ def _recover(directory: Path, folder: int, *, counted: bool) -> Recovery:
         dropped=account.dropped,
         missing=account.missing,
         damaged_bytes=account.damaged_bytes,
+        missing_queues=_forget_missing(directory, force=force),
     )
+
+
+def _forget_missing(directory: LogDirectory, *, force: bool) -> tuple[str, ...]:
+    """Return the queues that the owner record names and that are nowhere, and strike off those that can't come back."""
+    missing = directory.record.queues
+    gone = [queue.queue_id for queue in missing if force or not queue.is_far]
+    directory.record.without(*gone).write(directory.descriptor)
+    return tuple(queue.queue for queue in missing)
 
 
 def scan_journals(directory: Path) -> Account:

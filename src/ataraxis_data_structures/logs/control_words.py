@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from ..memory.consumer import RECORDED
+
 REPORT = b"axds: "  # how a line of the logger process for its owner begins
 
 
@@ -24,6 +26,8 @@ class Note(IntEnum):
     """The number of the next journal."""
     ENDED = 7
     """How a session ended; see Ended."""
+    RECORDED = RECORDED
+    """Whether the owner record of the log directory names the queue."""
 
 
 class Ended(IntEnum):
