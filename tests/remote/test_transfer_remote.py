@@ -1,11 +1,7 @@
 """Transfers to an S3-compatible server on loopback, in a process of its own."""
 
 import os
-import re
-import subprocess
-import sys
 
-import fsspec
 import pytest
 from s3fs.core import S3File
 
@@ -13,35 +9,6 @@ import oracle_files
 from ataraxis_data_structures import IntegrityError, transfer_directory
 
 FILES = {"a": b"1", "empty": b"", "sub/b": os.urandom(3000), "big": os.urandom(7_000_000), "é": b"2"}
-
-
-@pytest.fixture(autouse=True)
-def no_leaks():
-    """Leave the leaks of this folder uncounted: the S3 client keeps a thread and its connections for the process."""
-
-
-@pytest.fixture(scope="session")
-def server():
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
-        for line in child.stderr:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                break
-        yield found[0]
-        child.kill()
-
-
-@pytest.fixture
-def options(server):
-    return {"key": "k", "secret": "s", "client_kwargs": {"endpoint_url": server, "region_name": "eu-west-1"}}
-
-
-@pytest.fixture
-def bucket(options, request):
-    files = fsspec.filesystem("s3", **options)
-    name = "b" + str(abs(hash(request.node.name)))
-    files.mkdir(name)
-    return files, name
 
 
 @pytest.fixture

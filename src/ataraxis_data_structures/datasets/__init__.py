@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..store.remote.arrays import open_remote as open_remote
     from .checkpoints import Checkpoint as Checkpoint
     from .checkpoints import best_checkpoint as best_checkpoint
     from .checkpoints import list_checkpoints as list_checkpoints
@@ -42,7 +43,9 @@ _PUBLIC = {
     "known": "check find_contract",
     "registry": "download_dataset export_dvc fetch_dataset layout register_dataset",
 }
-_HOMES = {name: module for module, names in _PUBLIC.items() for name in names.split()}
+_HOMES = {"open_remote": "..store.remote.arrays"} | {
+    name: f".{module}" for module, names in _PUBLIC.items() for name in names.split()
+}
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 a list, made from the table
 
@@ -50,7 +53,7 @@ __all__ = sorted(_HOMES)  # noqa: PLE0605 a list, made from the table
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    value: object = getattr(import_module(_HOMES[name], __name__), name)
     globals()[name] = value
     return value
 

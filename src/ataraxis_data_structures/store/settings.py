@@ -46,8 +46,13 @@ def read_settings(root: Path) -> Settings:
         StoreError: It is one of another format or of a newer version.
     """
     path = root / FOLDER / SETTINGS
+    return settings_of_text(path.read_bytes(), path)
+
+
+def settings_of_text(text: bytes, path: Path | str) -> Settings:
+    """Return what the text of a `store.json` says; see `read_settings`."""
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise StoreError(f"expected the settings of a store in {path}: {error}") from None
     if not isinstance(record, dict) or record.get("format") != FORMAT or record.get("hash") != HASH:
@@ -58,7 +63,7 @@ def read_settings(root: Path) -> Settings:
     return _settings_of(record, path)
 
 
-def _settings_of(record: dict[str, Any], path: Path) -> Settings:
+def _settings_of(record: dict[str, Any], path: Path | str) -> Settings:
     write_once, identity, created = record.get("write_once", []), record.get("uuid"), record.get("created_us", 0)
     if (
         isinstance(write_once, list)

@@ -24,6 +24,7 @@ from .ledger.fold import ENDED, Entry, Fold, Op
 from .ledger.history import History
 from .names import FOLDER, STAGING, checked, contained, default_view, split_version
 from .payloads import StagedFile, StoredPayload, read_kind
+from .remote.share import Shared, pull, push
 from .settings import create as create_store
 from .settings import read_settings
 from .upkeep.export import export
@@ -305,6 +306,36 @@ class Store:
         if history not in ("keep", "snapshots"):
             raise ValueError(f"expected history of 'keep' or 'snapshots', got {history!r}")
         return collect(self.path, self._writer, grace_s=grace_s, history=history)
+
+    def push(self, url: str | Path, *, options: Mapping[str, Any] | None = None) -> Shared:
+        """Bring what is new here to the same store behind a URL (extra `remote`); an interrupted push goes on.
+
+        Args:
+            url: What fsspec takes, as `s3://bucket/store`, or a folder.
+            options: Of its file system, as keys and endpoints; kept nowhere.
+
+        Raises:
+            ConflictError: Somebody else pushed what is not here: pull first.
+            StoreError: Another store is there.
+        """
+        return push(self.path, self._history, url, options)
+
+    def pull(self, url: str | Path, *, options: Mapping[str, Any] | None = None) -> Shared:
+        """Bring what is new in the same store behind a URL to here; an empty store becomes that store.
+
+        Args:
+            url: What `push` was given.
+            options: Of its file system, as keys and endpoints; kept nowhere.
+
+        Raises:
+            ConflictError: Both have what the other has not.
+            StoreError: Another store is there, or none.
+            DamagedError: A payload there is not what was pushed.
+        """
+        self._check_writable()
+        shared = pull(self.path, self._history, self._writer, self._views, url, options)
+        self._settings = read_settings(self.path)
+        return shared
 
     # What reads the store
 
