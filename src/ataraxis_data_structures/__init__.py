@@ -45,6 +45,7 @@ _PUBLIC = {
     "logs.archive.export": "export_archive",
     "logs.archive.reader": "PARALLEL_PROCESSING_THRESHOLD LogArchiveReader LogMessage",
     "logs.archive.verify": "EntryFault",
+    "store.folio": "DataFolio",
     "store.items": "Item Snapshot",
     "store.store": "Store",
     "logs.names": "LOG_ARCHIVE_SUFFIX LOG_DIRECTORY_SUFFIX",

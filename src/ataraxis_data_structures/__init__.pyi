@@ -68,6 +68,7 @@ from .logs.sessions import LogSession as LogSession
 from .memory.array import SharedMemoryArray as SharedMemoryArray
 from .memory.queue import LogQueue as LogQueue
 from .series import interpolate_data as interpolate_data
+from .store.folio import DataFolio as DataFolio
 from .store.items import Item as Item
 from .store.items import Snapshot as Snapshot
 from .store.store import Store as Store
@@ -83,6 +84,7 @@ __all__ = [
     "ContractError",
     "CopiedLogError",
     "DamagedError",
+    "DataFolio",
     "DataLogger",
     "DigestError",
     "DirectoryDifference",

@@ -7,3 +7,4 @@
 # payloads   files that are written once, and how their bytes are checked; grown: those of appended arrays
 # views      the plain files that people see
 # store      the class Store, with batch, queries and items, which is what it tells of an item
+# folio/     the class DataFolio, a face over Store

@@ -118,13 +118,15 @@ class Store:
 
         Args:
             name: Segments of letters, digits and `_ . -`, joined by `/`.
-            value: An array, a NumPy scalar, a dictionary of arrays, a JSON value, or a Path to a file that is copied.
+            value: An array, a NumPy scalar, a dictionary of arrays, a DataFrame or Series, a JSON value, a Path to a
+                file that is copied, a PyTorch module, or any other object, which is pickled.
             note: What a person should know of it.
             inputs: Names of the items that it was made from; each is kept with its present version.
             meta: Further JSON values, found by `search`.
             overwrite: Whether the name may exist.
             if_version: The version that the name must have; 0 if it must not exist.
-            format: How the value is written ("npy", "npz", "json"); by default its type decides.
+            format: How the value is written: "npy", "npz", "parquet", "json", "pth" or "pkl"; by default its type
+                decides.
             view: The plain file, below the folder of the store; by default the name and the format's extension.
 
         Returns:

@@ -4,19 +4,25 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ...errors import DamagedError, StoreError
-from .array import ARRAY
+from .array import ARRAY, SHARED
 from .arrays import ARRAYS, SCALARS
 from .file import FILE
 from .json import JSON
 from .kind import Kind as Kind
+from .model import PICKLE, STATE
+from .table import TABLE
 
 # The first that accepts a value takes it.
 KINDS: tuple[Kind, ...] = (
     FILE,
     ARRAY,
+    SHARED,
     ARRAYS,
     SCALARS,
+    TABLE,
     JSON,
+    STATE,
+    PICKLE,  # of any other object
 )
 
 
@@ -33,7 +39,7 @@ def kind_for(value: Any, format: str | None = None) -> Kind:  # noqa: A002 the w
         if (kind.is_default if format is None else kind.format == format) and kind.accepts(value):
             return kind
     as_what = "" if format is None else f" for the format {format}"
-    raise TypeError(f"expected a value of kind {', '.join(kind.name for kind in KINDS)}{as_what}, got {type(value)!r}")
+    raise TypeError(f"expected a value of kind {_names()}{as_what}, got {type(value)!r}")
 
 
 def kind_of(name: object, file: str) -> Kind:
@@ -44,6 +50,10 @@ def kind_of(name: object, file: str) -> Kind:
     """
     named = [kind for kind in KINDS if kind.name == name]
     if not named:
-        raise DamagedError(f"expected a kind of {', '.join(kind.name for kind in KINDS)}, got {name!r}")
+        raise DamagedError(f"expected a kind of {_names()}, got {name!r}")
     extension = PurePosixPath(file).suffix
     return next((kind for kind in named if f".{kind.format}" == extension), named[0])
+
+
+def _names() -> str:
+    return ", ".join(dict.fromkeys(kind.name for kind in KINDS))

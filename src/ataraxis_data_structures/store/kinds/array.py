@@ -1,6 +1,6 @@
 """Arrays as .npy files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import DamagedError
 from . import npy
 from .kind import About, Kind, Payload, PayloadFile
+from .libraries import loaded
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -120,6 +121,15 @@ def _accepts(value: Any) -> bool:
     return isinstance(value, np.ndarray | np.generic)
 
 
+def _is_shared(value: Any) -> bool:
+    memory = loaded("ataraxis_data_structures.memory.array")
+    return memory is not None and isinstance(value, memory.SharedMemoryArray)
+
+
+def _write_shared(value: Any, file: PayloadFile) -> About:
+    return _write(value.read(), file)  # a copy, made under the array's lock
+
+
 def _write(value: Any, file: PayloadFile) -> About:
     array = as_array(value)
     about = about_of(array)
@@ -150,3 +160,4 @@ def _about(path: Path) -> About:
 
 
 ARRAY = Kind("array", lambda _: ".npy", _accepts, _write, _read, _open, format="npy", about=_about)
+SHARED = replace(ARRAY, accepts=_is_shared, write=_write_shared)
