@@ -40,7 +40,7 @@ def test_a_row_is_forty_bytes():
 
 
 def test_a_packed_record_is_the_drawn_layout():
-    want = struct.pack("<IQQIBBH", 3, 9, 2, 7, 1, frame.WHOLE, 0xA5D5) + b"abc"
+    want = struct.pack("<IQQIBBH", 3, 9, 2, 7, 1, frame.MESSAGE, 0xA5D5) + b"abc"
     check = oracles.crc32c(want, SALT)
     got = frame.pack(SALT, b"abc", source=1, time=9, seq=2, claim=7)
     assert got == struct.pack("<I", check) + want + bytes(5)

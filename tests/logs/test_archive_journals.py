@@ -108,20 +108,6 @@ def test_a_damaged_journal_gives_what_is_whole_and_is_kept_aside(folder):
     assert [at for at, _ in read(folder)] == [10, 30]
 
 
-def test_a_message_in_fragments_is_joined(folder):
-    salt, parts = 7, [b"a" * 100, b"b" * 100, b"c" * 3]
-    flags = [frame.FIRST, 0, frame.LAST]
-    records = [
-        frame.pack(salt, part, source=1, time=10, seq=seq, claim=1, flags=flag)
-        for seq, (part, flag) in enumerate(zip(parts, flags, strict=True))
-    ]
-    header = layout.Header(0xFEED, 0, salt, layout.JOURNAL, log_files.ONSET, bytes(16))
-    (folder / header.name).write_bytes(header.pack() + b"".join(records))
-    assemble_log_archives(folder, verify_integrity=True)
-    (message,) = LogArchiveReader(folder / "1_log.npz", onset_us=0).iter_messages()
-    assert message.payload.tobytes() == b"".join(parts)
-
-
 def kill_at(folder, step):
     """Run an assembly that dies at a step of its publication."""
     code = (

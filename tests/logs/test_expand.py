@@ -10,14 +10,14 @@ import pytest
 
 from ataraxis_data_structures._core import frame
 from ataraxis_data_structures.logs.journal import layout
-from ataraxis_data_structures.logs.journal.npy_files import Expansion, Fragments
+from ataraxis_data_structures.logs.journal.npy_files import Expansion
 from ataraxis_data_structures.logs.journal.writer import Appender
 
 BOOT = bytes(range(16))
 HEADER = layout.Header(0xFACE, 0, 0x5EED5EED, layout.NPY, 0, BOOT)
 
 
-def record(seq, payload=b"", *, source=1, time=0, claim=1, flags=frame.WHOLE):
+def record(seq, payload=b"", *, source=1, time=0, claim=1, flags=frame.MESSAGE):
     return frame.pack(HEADER.salt, payload, source=source, time=time, seq=seq, claim=claim, flags=flags)
 
 
@@ -29,13 +29,12 @@ def journal(folder, records, number=0, **options):
 
 
 def expand(*paths, boot_id=BOOT):
-    fragments, made = Fragments(), 0
+    made = 0
     with ExitStack() as stack:
-        expansions = [stack.enter_context(Expansion(path, fragments, boot_id)) for path in paths]
+        expansions = [stack.enter_context(Expansion(path, boot_id)) for path in paths]
         for expansion in expansions:
             made += expansion.advance(expansion.end())
         for expansion in expansions:
-            assert expansion.removable
             expansion.remove()
     return made
 
@@ -72,42 +71,24 @@ def test_equal_source_and_time_get_names_of_their_own_also_across_sessions(tmp_p
     assert files(tmp_path) == {f"{stem}.npy": b"\0", f"{stem}_2.npy": b"\1", f"{stem}_3.npy": b"\2"}
 
 
-def test_fragments_in_two_journals_become_one_file_and_hold_the_first_journal(tmp_path):
-    first = journal(tmp_path, [record(0, b"ab", flags=frame.FIRST), record(1, b"cd", flags=0)])
-    second = journal(
-        tmp_path, [record(2, b"ef", flags=frame.LAST), record(3, b"x", flags=frame.FIRST)], 1, claims={1: 2}
-    )
-    fragments = Fragments()
-    with Expansion(first, fragments, BOOT) as one, Expansion(second, fragments, BOOT) as two:
-        assert one.advance(one.end()) == 0
-        assert not one.removable
-        assert two.advance(two.end()) == 1
-        assert one.removable
-        assert not two.removable  # until its claim is given up
-        fragments.forget((HEADER.queue_id, 1))
-        assert two.removable
-    assert files(tmp_path) == {"001_00000000000000000000.npy": b"abcdef"}
-
-
 def test_an_expansion_that_stopped_goes_on_where_it_was(tmp_path):
     path = journal(tmp_path, [record(seq, bytes([seq]), time=seq // 2) for seq in range(20)])
     left = iter([False] * 6 + [True])
-    with Expansion(path, Fragments(), BOOT) as expansion:
+    with Expansion(path, BOOT) as expansion:
         assert expansion.advance(expansion.end(), lambda: next(left)) == 7
     assert expand(path) == 14  # the one in hand is made again, under its own name
     assert sorted(files(tmp_path).values()) == [bytes([seq]) for seq in range(20)]
 
 
 def test_a_file_that_could_not_be_written_is_made_later(tmp_path, monkeypatch):
-    parts = [record(0, b"ab", flags=frame.FIRST), record(1, b"cd", flags=frame.LAST), record(2, b"e", time=1)]
-    path = journal(tmp_path, parts)
+    path = journal(tmp_path, [record(0, b"abcd"), record(1, b"e", time=1)])
     write = os.write
 
     def full(fd, data):
         monkeypatch.setattr(os, "write", write)
         raise OSError(28, "no space")
 
-    with Expansion(path, Fragments(), BOOT) as expansion:
+    with Expansion(path, BOOT) as expansion:
         monkeypatch.setattr(os, "write", full)
         with pytest.raises(OSError, match="no space"):
             expansion.advance(expansion.end())
@@ -132,7 +113,7 @@ def test_a_damaged_journal_is_kept_aside(tmp_path):
 def test_after_a_power_cut_every_message_is_held_against_the_files(tmp_path):
     records = [record(seq, bytes([seq // 2]) * 5, time=seq // 4) for seq in range(12)]
     path = journal(tmp_path, records)
-    with Expansion(path, Fragments(), BOOT) as expansion:
+    with Expansion(path, BOOT) as expansion:
         expansion.advance(expansion.end())
     want = files(tmp_path)
     assert len(want) == 12
@@ -150,7 +131,7 @@ def test_after_a_power_cut_files_of_one_time_are_told_apart(tmp_path):
     stem = "001_00000000000000000007"
     records = [record(seq, bytes([seq]) * 9, time=7) for seq in range(60)]
     path = journal(tmp_path, records)
-    with Expansion(path, Fragments(), BOOT) as expansion:
+    with Expansion(path, BOOT) as expansion:
         expansion.advance(expansion.end())
     want = sorted(files(tmp_path).values())
     stranger = (tmp_path / f"{stem}_59.npy").read_bytes().replace(b"\x3b" * 9, b"stranger!")
@@ -165,9 +146,9 @@ def test_after_a_power_cut_files_of_one_time_are_told_apart(tmp_path):
 KILLED = """
     import sys
     from pathlib import Path
-    from ataraxis_data_structures.logs.journal.npy_files import Expansion, Fragments
+    from ataraxis_data_structures.logs.journal.npy_files import Expansion
     print("up", flush=True)
-    with Expansion(Path(sys.argv[1]), Fragments(), bytes(range(16))) as expansion:
+    with Expansion(Path(sys.argv[1]), bytes(range(16))) as expansion:
         expansion.advance(expansion.end())
         expansion.remove()
 """

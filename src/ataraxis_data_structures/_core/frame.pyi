@@ -5,9 +5,6 @@ from typing_extensions import Buffer
 RECORD_BYTES: Final = 32
 PAD: Final = 1
 MESSAGE: Final = 6
-FIRST: Final = 2
-LAST: Final = 4
-WHOLE: Final = 6
 GAP: Final = 8
 CHECKPOINT: Final = 16
 FOOTER: Final = 32

@@ -122,7 +122,6 @@ def _told(account: Account, whole: int) -> str:
         return f"{whole:,} messages are whole"
     kinds = {
         "lost": sum(account.lost.values()),
-        "incomplete": sum(account.incomplete.values()),
         "missing records": account.missing,
         "damaged bytes": account.damaged_bytes,
     }

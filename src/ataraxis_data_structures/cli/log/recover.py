@@ -44,7 +44,6 @@ def run(arguments: argparse.Namespace) -> int:
         "given their file": found.expanded,
         "whole in journals": sum(found.recovered.values()),
         "lost": sum(found.lost.values()),
-        "unfinished puts": sum(found.incomplete.values()),
         "dropped while recording": sum(found.dropped.values()),
         "records missing": found.missing,
         "damaged bytes": found.damaged_bytes,

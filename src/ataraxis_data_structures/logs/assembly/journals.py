@@ -17,7 +17,7 @@ from .plan import MEMBER, Part
 class Journals:
     """The journals of a log directory: `rows` has the members of each source, by time; equal ones by arrival.
 
-    The volume of a member is its journal's index plus one. A message that lies in fragments is FROM_ELSEWHERE.
+    The volume of a member is its journal's index plus one.
     """
 
     opened: list[Journal]
@@ -52,12 +52,8 @@ class Journals:
         return npy.message(int(row["source"]), int(row["time"]), self._payload(row))
 
     def _payload(self, row: np.void) -> Any:
-        start = int(row["place"])
-        if row["origin"] == members.FROM_JOURNAL:
-            length = int(row["size"]) - npy.PREFIX_BYTES
-            return self.opened[int(row["volume"]) - 1].buffer[start : start + length]
-        parts = self.scan.fragments[start]
-        return b"".join(self.opened[index].buffer[at : at + length] for index, at, length in parts)
+        start, length = int(row["place"]), int(row["size"]) - npy.PREFIX_BYTES
+        return self.opened[int(row["volume"]) - 1].buffer[start : start + length]
 
     def _origin(self, row: np.void) -> str:
         return f"{self.opened[int(row['volume']) - 1].path.name}: message of source {row['source']} at {row['time']}"
@@ -73,7 +69,7 @@ def read_journals(directory: Path) -> Journals:
         rows["time"], rows["place"], rows["source"] = batch["time"], batch["offset"], batch["source"]
         rows["size"] = batch["length"] + np.uint64(npy.PREFIX_BYTES)
         rows["volume"] = batch["journal"] + 1
-        rows["origin"] = np.where(batch["parts"] == 1, members.FROM_JOURNAL, members.FROM_ELSEWHERE)
+        rows["origin"] = members.FROM_JOURNAL
         for source in np.unique(rows["source"]).tolist():
             blocks.setdefault(source, []).append(rows[rows["source"] == source])
     found = Journals(opened, scan)

@@ -26,7 +26,6 @@ def follow(log_directory: Path, *, poll_s: float = 0.05, stop: Callable[[], bool
     """
     done: dict[str, int] = {}
     seen: dict[tuple[int, int], int] = {}
-    parts: dict[tuple[int, int], list[bytes]] = {}
     while True:
         last = stop()
         found = False
@@ -34,16 +33,12 @@ def follow(log_directory: Path, *, poll_s: float = 0.05, stop: Callable[[], bool
             with journal:
                 for row, start in _new_rows(journal, done):
                     key = (journal.header.queue_id, int(row["claim"]))
-                    if not row["claim"] or row["flags"] & frame.GAP or int(row["seq"]) < seen.get(key, 0):
+                    if not row["claim"] or row["flags"] != frame.MESSAGE or int(row["seq"]) < seen.get(key, 0):
                         continue
                     seen[key] = int(row["seq"]) + 1
                     found = True
                     payload = bytes(journal.buffer[start : start + int(row["length"])])
-                    if row["flags"] & frame.FIRST:
-                        parts[key] = []
-                    parts.setdefault(key, []).append(payload)
-                    if row["flags"] & frame.LAST:
-                        yield LoggedMessage(int(row["source"]), int(row["time"]), b"".join(parts.pop(key)))
+                    yield LoggedMessage(int(row["source"]), int(row["time"]), payload)
         if not found:
             if last:
                 return

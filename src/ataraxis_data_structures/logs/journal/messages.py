@@ -1,4 +1,4 @@
-"""Messages out of journals: each once, fragments joined, and an account of what is missing."""
+"""Messages out of journals: each once, and an account of what is missing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +11,8 @@ from ..._core import frame
 from .layout import HEADER_BYTES
 from .reader import Journal
 
-# One message. With one part, its payload lies at `offset` of `journal` (an index into the list that was scanned);
-# with more, `offset` is an index into `MessageScan.fragments`.
-MESSAGE = np.dtype(
-    [("time", "<u8"), ("length", "<u8"), ("offset", "<u8"), ("journal", "<u4"), ("parts", "<u4"), ("source", "u1")]
-)
+# One message, whose payload lies at `offset` of `journal` (an index into the list that was scanned).
+MESSAGE = np.dtype([("time", "<u8"), ("length", "<u8"), ("offset", "<u8"), ("journal", "<u4"), ("source", "u1")])
 
 
 @dataclass
@@ -30,8 +27,6 @@ class Account:
     """Queue -> the same of its messages."""
     lost: dict[int, int] = field(default_factory=dict)
     """Source -> messages that a checkpoint or footer counts and the file does not hold whole."""
-    incomplete: dict[int, int] = field(default_factory=dict)
-    """Source -> messages of which only some fragments are there."""
     repeated: int = 0
     """Records that were there twice and are counted once."""
     missing: int = 0
@@ -42,7 +37,7 @@ class Account:
     @property
     def whole(self) -> bool:
         """Whether nothing is known to be missing."""
-        return not (self.lost or self.incomplete or self.missing or self.damaged_bytes)
+        return not (self.lost or self.missing or self.damaged_bytes)
 
 
 class MessageScan:
@@ -50,11 +45,9 @@ class MessageScan:
 
     def __init__(self, journals: Sequence[Journal]) -> None:
         self.journals = list(journals)
-        self.fragments: list[list[tuple[int, int, int]]] = []  # parts: (journal, offset, length)
         self.account = Account()
         self._next_seq: dict[tuple[int, int], int] = {}
         self._holes: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        self._open: dict[tuple[int, int], _Unfinished] = {}
         self._origin: dict[int, int] | None = None  # claim -> first seq that the current journal may hold, if known
         self._found = np.zeros(256, np.int64)  # of the current journal
         self._counted = np.zeros(256, np.int64)
@@ -69,16 +62,11 @@ class MessageScan:
                 if len(batch):
                     yield batch
             self.account.damaged_bytes += sum(stop - start for start, stop in journal.damaged)
-        for key in list(self._open):
-            self._give_up(key)
 
-    def payload(self, message: np.void) -> bytes | memoryview:
-        """Return the payload of one message; a view of the journal unless fragments had to be joined."""
-        if message["parts"] == 1:
-            start = int(message["offset"])
-            return self.journals[int(message["journal"])].buffer[start : start + int(message["length"])]
-        parts = self.fragments[int(message["offset"])]
-        return b"".join(self.journals[journal].buffer[start : start + length] for journal, start, length in parts)
+    def payload(self, message: np.void) -> memoryview:
+        """Return the payload of one message, a view of its journal."""
+        start = int(message["offset"])
+        return self.journals[int(message["journal"])].buffer[start : start + int(message["length"])]
 
     @staticmethod
     def _origin_of(journal: Journal) -> dict[int, int] | None:
@@ -90,25 +78,23 @@ class MessageScan:
 
     def _messages(self, index: int, rows: NDArray[Any]) -> NDArray[Any]:
         rows = self._once(index, rows)
-        plain = (rows["flags"] == frame.WHOLE) & (rows["claim"] != 0)
+        plain = (rows["flags"] == frame.MESSAGE) & (rows["claim"] != 0)
         batch = np.zeros(int(plain.sum()), MESSAGE)
         for name in ("time", "length", "source"):
             batch[name] = rows[name][plain]
         batch["offset"] = rows["offset"][plain] + np.uint64(frame.RECORD_BYTES)
         batch["journal"] = index
-        batch["parts"] = 1
-        if not plain.all():
-            batch = self._with_others(index, rows, plain, batch)
-        else:
+        if plain.all():
             self._found += np.bincount(batch["source"], minlength=256)
+        else:
+            self._take_others(index, rows, plain, batch)
         counts = np.bincount(batch["source"], minlength=256)
         for source in np.flatnonzero(counts).tolist():
             self.account.recovered[source] = self.account.recovered.get(source, 0) + int(counts[source])
         return batch
 
-    def _with_others(self, index: int, rows: NDArray[Any], plain: NDArray[Any], batch: NDArray[Any]) -> NDArray[Any]:
-        """Return the batch with joined messages at their places, having noted gaps and checkpoints."""
-        joined: list[tuple[int, tuple[int, ...]]] = []
+    def _take_others(self, index: int, rows: NDArray[Any], plain: NDArray[Any], batch: NDArray[Any]) -> None:
+        """Note gaps and checkpoints, each after the messages before it."""
         places = np.cumsum(plain)
         done = 0
         for at in np.flatnonzero(~plain):
@@ -123,13 +109,9 @@ class MessageScan:
                 own = self.account.dropped_by_queue.setdefault(self.journals[index].header.queue_id, {})
                 for counts in (self.account.dropped, own):
                     counts[source] = counts.get(source, 0) + dropped
-            elif (message := self._fragment(index, row)) is not None:
-                joined.append((done, message))
-                self._found[source] += 1
+            else:  # whatever it is, this version cannot tell
+                self.account.damaged_bytes += frame.span(int(row["length"]))
         self._found += np.bincount(batch["source"][done:], minlength=256)
-        if not joined:
-            return batch
-        return np.insert(batch, [place for place, _ in joined], np.array([m for _, m in joined], MESSAGE))
 
     def _compare(self, index: int, row: np.void) -> None:
         """Hold what a checkpoint counts against what was found since the one before."""
@@ -144,31 +126,6 @@ class MessageScan:
             self.account.lost[source] = self.account.lost.get(source, 0) + int(lost[source])
         self._counted[:] = totals
         self._found[:] = 0
-
-    def _fragment(self, index: int, row: np.void) -> tuple[int, ...] | None:
-        key = (self.journals[index].header.queue_id, int(row["claim"]))
-        flags, seq, source = int(row["flags"]), int(row["seq"]), int(row["source"])
-        part = (index, int(row["offset"]) + frame.RECORD_BYTES, int(row["length"]))
-        begun = self._open.get(key)
-        if flags & frame.FIRST or begun is None or begun.next_seq != seq:
-            self._give_up(key)
-            begun = self._open[key] = _Unfinished(source, int(row["time"]), seq, headless=not flags & frame.FIRST)
-        begun.parts.append(part)
-        begun.next_seq += 1
-        if not flags & frame.LAST:
-            return None
-        if begun.headless:
-            self._give_up(key)
-            return None
-        del self._open[key]
-        self.fragments.append(begun.parts)
-        length = sum(part[2] for part in begun.parts)
-        return (begun.time, length, len(self.fragments) - 1, index, len(begun.parts), source)
-
-    def _give_up(self, key: tuple[int, int]) -> None:
-        begun = self._open.pop(key, None)
-        if begun is not None:
-            self.account.incomplete[begun.source] = self.account.incomplete.get(begun.source, 0) + 1
 
     def _once(self, index: int, rows: NDArray[Any]) -> NDArray[Any]:
         """Return the rows without records that came before; notes the holes in each claim's numbers."""
@@ -213,14 +170,3 @@ class MessageScan:
                 self.account.missing -= 1
                 return True
         return False
-
-
-@dataclass
-class _Unfinished:
-    """A message of which not all fragments were seen yet."""
-
-    source: int
-    time: int
-    next_seq: int
-    headless: bool
-    parts: list[tuple[int, int, int]] = field(default_factory=list)

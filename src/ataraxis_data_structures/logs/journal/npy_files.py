@@ -6,7 +6,6 @@ of the chosen name can only be this record's own, perhaps unfinished. After a po
 older than one another: then every record is held against the files that are there.
 """
 
-import errno
 import mmap
 import os
 import struct
@@ -27,46 +26,15 @@ _NAME_CHOSEN = 1
 _MARK = frame.CHECKPOINT | frame.FOOTER
 _ROWS_AT_ONCE = 1024
 _STEMS_KEPT = 4096
-
-Part = tuple[int, int, int]  # descriptor, offset, length
-
-
-class Fragments:
-    """Parts of large messages that wait for their last one, by claim; they may lie in several journals."""
-
-    def __init__(self) -> None:
-        self._open: dict[tuple[int, int], tuple[int, list[Part]]] = {}
-
-    def add(self, key: tuple[int, int], seq: int, flags: int, part: Part) -> list[Part] | None:
-        """Return all parts of a message whose last one this is; they stay noted until they are forgotten."""
-        next_seq, parts = self._open.get(key, (seq, []))
-        if flags & frame.FIRST:
-            parts = []
-        elif next_seq != seq or not parts:  # its head is missing: it was never accepted, or is lost and accounted for
-            self.forget(key)
-            return None
-        if flags & frame.LAST:
-            self._open[key] = (seq, parts)
-            return [*parts, part]
-        self._open[key] = (seq + 1, [*parts, part])
-        return None
-
-    def within(self, fd: int) -> bool:
-        """Whether a message that is not complete has a part in the file of a descriptor."""
-        return any(part[0] == fd for _, parts in self._open.values() for part in parts)
-
-    def forget(self, key: tuple[int, int]) -> None:
-        """Drop what a claim left unfinished: its put never returned."""
-        self._open.pop(key, None)
+_JOINED_BYTES = 1 << 20  # one call for a small message costs less than none for the copy
 
 
 class Expansion:
     """One journal on its way into files; whoever holds the log directory's lock may have one."""
 
-    def __init__(self, path: Path, fragments: Fragments, boot_id: bytes) -> None:
+    def __init__(self, path: Path, boot_id: bytes) -> None:
         self.path = path
         self._damaged: set[tuple[int, int]] = set()
-        self._fragments = fragments
         self._claimed: set[str] = set()
         self._next: dict[str, int] = {}  # below this suffix, all names of a stem are taken
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -81,17 +49,13 @@ class Expansion:
         self._compare = header.boot_id != boot_id
         if self._compare:
             self._words[Words.EXPANDED] = layout.HEADER_BYTES
-        self.position = layout.HEADER_BYTES
-        done = self._words[Words.EXPANDED] & ~7
-        for _ in self._rows(done):  # collects the fragments that wait for one behind it
-            pass
-        self.position = done
+        self.position = self._words[Words.EXPANDED] & ~7
 
     def advance(self, limit: int, stopped: Callable[[], bool] = bool) -> int:
         """Make the files of the records up to `limit`, a border between records; return how many they were."""
         made = 0
-        for source, time, parts in self._rows(limit):
-            self._make(source, time, parts)
+        for source, time, payload in self._rows(limit):
+            self._make(source, time, payload)
             made += 1
             if stopped():
                 break
@@ -113,11 +77,6 @@ class Expansion:
     def damaged_bytes(self) -> int:
         """Bytes among those looked at so far that no valid record covers."""
         return sum(stop - start for start, stop in self._damaged)
-
-    @property
-    def removable(self) -> bool:
-        """Whether nothing that waits for a file lies in this journal."""
-        return not self._fragments.within(self._fd)
 
     def remove(self) -> None:
         """Give up the journal once its files are on the disk; a damaged one is kept aside for people to look at."""
@@ -146,55 +105,55 @@ class Expansion:
     ) -> None:
         self.close()
 
-    def _rows(self, limit: int) -> Iterator[tuple[int, int, list[Part]]]:
-        """Yield (source, time, parts) of each message that ends before `limit`, `position` standing on its record."""
+    def _rows(self, limit: int) -> Iterator[tuple[int, int, memoryview]]:
+        """Yield (source, time, payload) of each message that ends before `limit`, `position` standing on its record."""
         if limit <= self.position:
             return
-        with mmap.mmap(self._fd, limit, access=mmap.ACCESS_READ) as view:
+        with mmap.mmap(self._fd, limit, access=mmap.ACCESS_READ) as view, memoryview(view) as whole:
             scanner = frame.Scanner(view, self.header.salt, start=self.position)
             try:
                 while rows := scanner.next(_ROWS_AT_ONCE):
-                    for offset, time, seq, length, claim, source, flags in _ROW.iter_unpack(rows):
+                    for offset, time, _, length, claim, source, flags in _ROW.iter_unpack(rows):
                         self.position = offset
                         if not claim or flags & (frame.GAP | _MARK):
                             continue
-                        part = (self._fd, offset + frame.RECORD_BYTES, length)
-                        if flags & frame.WHOLE == frame.WHOLE:
-                            yield source, time, [part]
-                        elif parts := self._fragments.add(key := (self.header.queue_id, claim), seq, flags, part):
-                            yield source, time, parts
-                            self._fragments.forget(key)  # not if making its file failed: it is tried again
+                        start = offset + frame.RECORD_BYTES
+                        if flags != frame.MESSAGE:  # whatever it is, this version cannot tell
+                            self._damaged.add((offset, offset + frame.span(length)))
+                            continue
+                        with whole[start : start + length] as payload:
+                            yield source, time, payload
                     self._damaged.update(scanner.damaged)
                 self._damaged.update(scanner.damaged)
             finally:
                 del scanner  # the map can't be closed under it
 
-    def _make(self, source: int, time: int, parts: list[Part]) -> None:
+    def _make(self, source: int, time: int, payload: memoryview) -> None:
         words, stem = self._words, f"{source:03d}_{time:020d}"
         if words[Words.EXPANDED] == self.position | _NAME_CHOSEN:  # whoever was here before got this far
-            self._write(_name(stem, words[Words.SUFFIX]), os.O_TRUNC, source, time, parts)
+            self._write(_name(stem, words[Words.SUFFIX]), os.O_TRUNC, source, time, payload)
             return
         words[Words.EXPANDED] = self.position
         suffix = self._next.get(stem, 0)
         while True:
-            suffix = self._free(stem, suffix, source, time, parts)
+            suffix = self._free(stem, suffix, source, time, payload)
             if suffix < 0:
                 return
             words[Words.SUFFIX] = suffix
             words[Words.EXPANDED] = self.position | _NAME_CHOSEN
             try:
-                self._write(_name(stem, suffix), os.O_EXCL, source, time, parts)
+                self._write(_name(stem, suffix), os.O_EXCL, source, time, payload)
             except FileExistsError:  # a stranger made it meanwhile: leave it alone
                 words[Words.EXPANDED] = self.position
                 suffix += 1
             else:
                 return
 
-    def _free(self, stem: str, suffix: int, source: int, time: int, parts: list[Part]) -> int:
+    def _free(self, stem: str, suffix: int, source: int, time: int, payload: memoryview) -> int:
         """Return the first free suffix from `suffix` on; -1 if the message turns out to have its file already."""
         while os.access(name := _name(stem, suffix), os.F_OK, dir_fd=self._directory, follow_symlinks=False):
             if self._compare and name not in self._claimed:
-                verdict = self._judge(name, source, time, parts)
+                verdict = self._judge(name, source, time, payload)
                 if verdict is not None:
                     self._claim(stem, suffix)
                     return -1 if verdict else suffix
@@ -212,27 +171,29 @@ class Expansion:
             self._next.clear()  # the price is one search from the start
         self._next[stem] = suffix + 1
 
-    def _judge(self, name: str, source: int, time: int, parts: list[Part]) -> bool | None:
+    def _judge(self, name: str, source: int, time: int, payload: memoryview) -> bool | None:
         """Compare a file from before a power cut: True: this message, None: another, False: torn and gone."""
         fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self._directory)
         try:
             got = os.pread(fd, os.fstat(fd).st_size, 0)
         finally:
             os.close(fd)
-        if got == _head(source, time, parts) + b"".join(_read(*part) for part in parts):
+        if got == _head(source, time, payload) + payload:
             return True
         if npy.items(got):
             return None
         os.unlink(name, dir_fd=self._directory)
         return False
 
-    def _write(self, name: str, flag: int, source: int, time: int, parts: list[Part]) -> None:
+    def _write(self, name: str, flag: int, source: int, time: int, payload: memoryview) -> None:
         fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flag, 0o666, dir_fd=self._directory)
         try:
-            first, *rest = parts
-            _write_all(fd, _head(source, time, parts) + _read(*first))
-            for part in rest:
-                _write_all(fd, _read(*part))
+            head = _head(source, time, payload)
+            if len(payload) <= _JOINED_BYTES:
+                _write_all(fd, memoryview(head + payload))
+            else:
+                _write_all(fd, memoryview(head))
+                _write_all(fd, payload)
         except BaseException:
             with suppress(OSError):  # half a message must not be taken for one; the chosen name stays ours
                 os.unlink(name, dir_fd=self._directory)
@@ -241,26 +202,15 @@ class Expansion:
             os.close(fd)
 
 
-def _head(source: int, time: int, parts: list[Part]) -> bytes:
-    size = _STAMP.size + sum(length for _, _, length in parts)
-    return npy.header(size) + _STAMP.pack(source, time)
+def _head(source: int, time: int, payload: memoryview) -> bytes:
+    return npy.header(_STAMP.size + len(payload)) + _STAMP.pack(source, time)
 
 
 def _name(stem: str, suffix: int) -> str:
     return f"{stem}_{suffix}.npy" if suffix else f"{stem}.npy"
 
 
-def _read(fd: int, offset: int, length: int) -> bytes:
-    data = os.pread(fd, length, offset)
-    while len(data) < length:
-        more = os.pread(fd, length - len(data), offset + len(data))
-        if not more:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        data += more
-    return data
-
-
-def _write_all(fd: int, data: bytes) -> None:
+def _write_all(fd: int, data: memoryview) -> None:
     done = os.write(fd, data)
     while done < len(data):
-        done += os.write(fd, memoryview(data)[done:])
+        done += os.write(fd, data[done:])

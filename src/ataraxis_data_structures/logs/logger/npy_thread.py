@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..journal.npy_files import Expansion, Fragments
+from ..journal.npy_files import Expansion
 
 _AGAIN_S = 0.1
 
@@ -17,7 +17,6 @@ class Expander:
         self._boot_id = boot_id
         self._give_up_s = give_up_s
         self._count = count
-        self._fragments = Fragments()
         self._expansions: list[Expansion] = []
         self._frontiers: dict[Path, int | None] = {}  # where a journal ends by now; None: where its file does
         self._work = threading.Semaphore(0)
@@ -25,7 +24,6 @@ class Expander:
         self._ending = False
         self._complete = False
         self._stuck_since = 0.0
-        self._forgotten: list[tuple[int, int]] = []
         self.error: OSError | None = None
         self._thread = threading.Thread(target=self._run, name="axds-expand", daemon=True)
         self._thread.start()
@@ -41,15 +39,8 @@ class Expander:
         if self._asleep:
             self._wake()
 
-    def forget(self, queue_id: int, claim: int) -> None:
-        """Drop the message that a claim left unfinished."""
-        self._forgotten.append((queue_id, claim))
-
     def close(self) -> bool:
-        """Return when every whole message has its file, or False when nothing has moved for a while.
-
-        A journal with the first parts of a message whose put has not returned stays for the next logger process.
-        """
+        """Return when every message has its file, or False when nothing has moved for a while."""
         self._ending = True
         self._wake()
         self._thread.join()
@@ -98,9 +89,7 @@ class Expander:
         moved = False
         known = {expansion.path for expansion in self._expansions}
         for path in [path for path in list(self._frontiers) if path not in known]:
-            self._expansions.append(Expansion(path, self._fragments, self._boot_id))
-        while self._forgotten:
-            self._fragments.forget(self._forgotten.pop())
+            self._expansions.append(Expansion(path, self._boot_id))
         finished = []
         for expansion in self._expansions:
             frontier = self._frontiers[expansion.path]
@@ -111,9 +100,7 @@ class Expander:
             if frontier is None:
                 finished.append(expansion)
         for expansion in finished:
-            # Not one with the first parts of a message whose last part may follow in a later journal.
-            if expansion.removable:
-                expansion.remove()
-                self._expansions.remove(expansion)
-                del self._frontiers[expansion.path]
+            expansion.remove()
+            self._expansions.remove(expansion)
+            del self._frontiers[expansion.path]
         return moved

@@ -294,9 +294,6 @@ class Writer:
             self._orphaned = True
 
     def _retire(self) -> None:
-        for lane in self._drain.lanes():
-            if lane.empty and not lane.owner_alive() and self._expander is not None:
-                self._expander.forget(self._settings["queue_id"], lane.claim)
         self._drain.retire_finished()
 
     def _finish(self) -> int:

@@ -3,28 +3,23 @@
 from collections import Counter
 from pathlib import Path
 
-from ...memory.lane import queue_name
 from ...system import process
-from ..journal.npy_files import Expansion, Fragments
+from ..journal.npy_files import Expansion
 from ..journal.resume import journals_of
-from .lanes import is_dead, is_for_files
+from .lanes import is_for_files
 
 
 def expand_journals(directory: Path) -> int:
     """Make the files of all messages in journals that are to become files; return how many were made."""
-    fragments, made, waiting = Fragments(), 0, []
+    made, finished = 0, []
     for path in journals_of(directory):
         if not is_for_files(path):
             continue
-        expansion = Expansion(path, fragments, process.boot_id())
-        waiting.append(expansion)
+        expansion = Expansion(path, process.boot_id())
+        finished.append(expansion)
         made += expansion.advance(expansion.end())
-    for expansion in waiting:
-        # The rest of a message may still lie in the lane of a producer whose queue lives.
-        if expansion.removable or is_dead(queue_name(expansion.header.queue_id)):
-            expansion.remove()
-        else:
-            expansion.close()
+    for expansion in finished:
+        expansion.remove()
     return made
 
 
@@ -33,6 +28,6 @@ def without_file(directory: Path, queue_id: int) -> Counter[int]:
     counts: Counter[int] = Counter()
     for path in journals_of(directory, queue_id):
         if is_for_files(path):
-            with Expansion(path, Fragments(), process.boot_id()) as expansion:
+            with Expansion(path, process.boot_id()) as expansion:
                 counts.update(expansion.left())
     return counts

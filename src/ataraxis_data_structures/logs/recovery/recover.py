@@ -23,8 +23,6 @@ class Recovery:
     """Source -> whole messages in the journals, those among them that were expanded included."""
     lost: dict[int, int] = field(default_factory=dict)
     """Source -> messages that were written once, as a checkpoint says, and are damaged now."""
-    incomplete: dict[int, int] = field(default_factory=dict)
-    """Source -> messages of which only some fragments are there: their put did not return."""
     dropped: dict[int, int] = field(default_factory=dict)
     """Source -> messages that a full lane refused."""
     missing: int = 0
@@ -83,7 +81,6 @@ def _recover(directory: LogDirectory, *, counted: bool, force: bool = False) -> 
         expanded=expanded,
         recovered=account.recovered,
         lost=account.lost,
-        incomplete=account.incomplete,
         dropped=account.dropped,
         missing=account.missing,
         damaged_bytes=account.damaged_bytes,
