@@ -5,6 +5,7 @@
 # http download credentials           files from the network, whole or not at all
 # registry                            data sets by name, kept in a store
 # checkpoints                         models with their metrics, kept in a store
+# parallel                            items and archives for Dask
 # guard/                              data files stay out of git
 #
 # Names are found on first use: the hook of the guard needs neither NumPy nor a store.
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from .conversion import convert as convert
     from .known import check as check
     from .known import find_contract as find_contract
+    from .parallel import to_dask as to_dask
+    from .parallel import to_delayed as to_delayed
     from .registry import download_dataset as download_dataset
     from .registry import export_dvc as export_dvc
     from .registry import fetch_dataset as fetch_dataset
@@ -41,6 +44,7 @@ _PUBLIC = {
     "contract": "Contract Field Problem Report",
     "conversion": "convert",
     "known": "check find_contract",
+    "parallel": "to_dask to_delayed",
     "registry": "download_dataset export_dvc fetch_dataset layout register_dataset",
 }
 _HOMES = {"open_remote": "..store.remote.arrays"} | {
