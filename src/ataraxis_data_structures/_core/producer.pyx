@@ -266,7 +266,8 @@ cdef class Producer:
         """Return if a message that lies in the lane is accepted; lane.h tells how a put and the end of a queue agree."""
         if axds_load32(self._hub.hub.state) != AXDS_CLOSED:
             writer.confirmed = max(writer.confirmed, placed.end)
-        elif axds_seal(writer.writer.lane, max(writer.confirmed, placed.start)) < placed.end:
+        # Not behind what lies before this message: that of another thread, whose put has not returned, may be refused.
+        elif axds_seal(writer.writer.lane, writer.confirmed) < placed.end:
             self._refused(writer)
             self._refuse(AXDS_CLOSED)
         return 0
