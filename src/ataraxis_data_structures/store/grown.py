@@ -109,14 +109,21 @@ def _version_bytes(payload: Path, entry: Entry) -> Iterator[bytes]:
 
 def is_version(path: Path, entry: Entry) -> bool:
     """Tell whether a file holds the bytes of a version, as a file of its own would."""
+    try:
+        return _holds_version(path, entry)
+    except DamagedError:  # its line tells of no array, so the file is none of it
+        return False
+
+
+def _holds_version(path: Path, entry: Entry) -> bool:
     op = entry.op or {}
-    head = header_of(op["about"])
+    head = header_of(op.get("about"))
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size != size_of(op) or file.read(len(head)) != head:
             return False
         for part, start, stop in entry.spans:
             written = part.op or {}
-            hasher = xxh3_128(b"" if start else header_of(written["about"]))
+            hasher = xxh3_128(b"" if start else header_of(written.get("about")))
             left = stop - max(start, len(head))
             while left > 0 and (piece := file.read(min(left, _PIECE_BYTES))):
                 hasher.update(piece)

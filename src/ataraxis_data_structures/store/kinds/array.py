@@ -87,11 +87,11 @@ def bytes_of(array: np.ndarray[Any, Any]) -> Any:
     return flat.view(np.uint8).data if flat.size and flat.dtype.itemsize else b""
 
 
-def header_of(about: About) -> bytes:
+def header_of(about: Any) -> bytes:
     """Return the header of an array's payload."""
     try:
         head = npy.header(npy.descr_of(npy.dtype_of(about.get("dtype"))), about["order"], tuple(about["shape"]))
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:  # a forged ledger says anything
         raise DamagedError(f"expected the form of an array in the ledger, got {about!r}: {error}") from None
     if len(head) != about.get("offset"):
         raise DamagedError(f"expected a header of {len(head)} bytes, got {about.get('offset')!r} in the ledger")
