@@ -19,9 +19,10 @@ FULL = os.environ.get("AXDS_STRESS") == "full"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A temporary folder of the suite's own: what other programs leave in theirs is no leak of a test. The one that
-# multiprocessing keeps is made outside, since it is removed last of all.
+# multiprocessing keeps is made outside, since it is removed last of all. A suite within a suite (workers, the portable
+# door) has its folder beside the outer one's: within it, the paths of sockets would grow too long.
+tempfile.tempdir = os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
 util.get_temp_dir()
-os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
 _temporary = tempfile.TemporaryDirectory(prefix="axds-")
 atexit.register(_temporary.cleanup)
 tempfile.tempdir = os.environ["TMPDIR"] = _temporary.name

@@ -20,10 +20,10 @@ HERE = Path(__file__).parent
 )
 def test_the_queue_keeps_its_promises_through_the_portable_door(suite, chosen, tmp_path):
     """What depends on the platform runs again, without futexes and with files written instead of allocated."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'base'}"]
+    options = ["-qx", "-n", "0", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'base'}", "-k", chosen]
     with tempfile.TemporaryDirectory() as short:  # sockets are made in it, whose paths end at 107 bytes
         done = subprocess.run(
-            [*command, "-k", chosen, HERE / suite],
+            [sys.executable, "-m", "pytest", *options, HERE / suite],
             env=os.environ | {"AXDS_PORTABLE": "1", "TMPDIR": short},
             cwd=HERE.parents[1],
             capture_output=True,

@@ -93,7 +93,7 @@ def split_sessions(directory: Path) -> list[Path]:
 def _archived(directory: Path) -> Group:
     group = Group([])
     for source, path in discover_log_archives(directory).items():
-        with suppress(ArchiveError):  # damaged or foreign: the assembly says so
+        with suppress(ArchiveError, OSError):  # damaged, foreign or locked: who reads it says so
             contents = Contents(path)
             if len(contents):
                 contents.message(0)
