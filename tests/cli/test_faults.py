@@ -72,6 +72,7 @@ GOOD = {
     "store gc": "store gc {store}",
     "store export": "store export {store} {root}/out",
     "store adopt": "store adopt {store} a",
+    "store trust": "store trust --list",
     "store snapshot create": "store snapshot create {store} s2",
     "store snapshot list": "store snapshot list {store}",
     "store snapshot show": "store snapshot show {store} s1",
@@ -277,6 +278,12 @@ TABLE = {
         "wrong": Row("store adopt {empty} a", NO_STORE),
         "denied": Row("store adopt {store} a", DENIED),
         "full": Row("store adopt {full}/store a", FULL),
+    },
+    "store trust": {
+        "missing": Row("store trust {nowhere}", NO_FILE),
+        "wrong": Row("store trust {notes}", "expected a key of 64 hexadecimal digits"),
+        "denied": Row("store trust {locked}/inner", DENIED),
+        "full": "writes one file of 32 bytes below the user's own folder",
     },
     "store snapshot create": {
         "missing": Row("store snapshot create {nowhere} s2", NO_STORE),

@@ -81,3 +81,18 @@ def test_damage_is_a_status_and_repair_ends_it(axds, folder):
     assert axds("store", "rm", folder, "config", "emb").status == 0
     assert axds("store", "ls", folder).out == "no items\n"
     assert axds("store", "gc", folder, "--grace", "0", "--history", "snapshots", "--json").json["versions"] == 2
+
+
+def test_a_colleagues_key_is_accepted_listed_and_forgotten(axds, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "colleague"))
+    own = axds("store", "trust", "--own", "--json").json
+    assert axds("store", "trust", "--own").out == own["key"] + "\n"
+    (tmp_path / "key").write_text(own["key"] + "\n")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "mine"))
+    for key in (own["key"], tmp_path / "key"):
+        assert axds("store", "trust", key, "--json").json == {"accepted": own["fingerprint"]}
+    assert axds("store", "trust", "--list").out == own["fingerprint"] + "\n"
+    assert axds("store", "trust", "--forget", own["fingerprint"]).status == 0
+    assert axds("store", "trust", "--list", "--json").json == []
+    assert axds("store", "trust", "--forget", own["fingerprint"]).status == 1
+    assert axds("store", "trust").status == 2

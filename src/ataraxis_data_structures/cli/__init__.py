@@ -49,6 +49,7 @@ _COMMANDS: dict[str, str] = {
     "store gc": "remove what nobody can read any more",
     "store export": "write the plain files of a state elsewhere",
     "store adopt": "take an edited plain file as a new version",
+    "store trust": "read the pickles of a colleague, by the colleague's key",
     "store snapshot create": "name the present state",
     "store snapshot list": "list the snapshots",
     "store snapshot show": "list the items of a snapshot",

@@ -49,7 +49,7 @@ def told(item: Item) -> dict[str, Any]:
         "size_bytes": item.size_bytes,
         "hash": item.hash,
         "path": item.uri or str(item.path),
-        **{key: value for key, value in item.about.items() if key not in ("mark", "offset", "type")},
+        **{key: value for key, value in item.about.items() if key not in ("mark", "seal", "offset", "type")},
         **(item.meta or {}),
     }
 
