@@ -46,6 +46,7 @@ _PUBLIC = {
     "logs.archive.reader": "PARALLEL_PROCESSING_THRESHOLD LogArchiveReader LogMessage",
     "logs.archive.verify": "EntryFault",
     "store.folio": "DataFolio",
+    "store.imports.datafolio": "Imported import_folio",
     "store.items": "Item Snapshot",
     "store.store": "Store",
     "logs.names": "LOG_ARCHIVE_SUFFIX LOG_DIRECTORY_SUFFIX",

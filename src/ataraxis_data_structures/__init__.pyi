@@ -69,6 +69,8 @@ from .memory.array import SharedMemoryArray as SharedMemoryArray
 from .memory.queue import LogQueue as LogQueue
 from .series import interpolate_data as interpolate_data
 from .store.folio import DataFolio as DataFolio
+from .store.imports.datafolio import Imported as Imported
+from .store.imports.datafolio import import_folio as import_folio
 from .store.items import Item as Item
 from .store.items import Snapshot as Snapshot
 from .store.store import Store as Store
@@ -90,6 +92,7 @@ __all__ = [
     "DirectoryDifference",
     "DownloadError",
     "EntryFault",
+    "Imported",
     "IntegrityError",
     "Item",
     "JobState",
@@ -138,6 +141,7 @@ __all__ = [
     "find_log_archive",
     "find_log_archives",
     "follow",
+    "import_folio",
     "index_marker_files",
     "initialize_worker_threads",
     "interpolate_data",

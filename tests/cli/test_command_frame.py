@@ -17,7 +17,7 @@ COMMANDS = sorted(cli._COMMANDS)
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_lives_in_a_file_of_its_name_and_its_help_shows_an_example(name, axds):
-    module = import_module(f"ataraxis_data_structures.cli.{name.replace(' ', '.')}")
+    module = import_module(f"ataraxis_data_structures.cli.{name.replace(' ', '.').replace('-', '_')}")
     got = axds(*name.split(), "--help")
     assert (got.status, got.err) == (0, "")
     assert f"    axds {name}" in got.out
@@ -28,7 +28,7 @@ def test_a_command_lives_in_a_file_of_its_name_and_its_help_shows_an_example(nam
 def test_every_file_of_a_group_that_can_run_is_a_command():
     folder = Path(cli.__file__).parent
     found = {
-        " ".join(path.relative_to(folder).with_suffix("").parts)
+        " ".join(path.relative_to(folder).with_suffix("").parts).replace("_", "-")
         for path in folder.rglob("*.py")
         if "\ndef run(arguments" in path.read_text()
     }

@@ -73,6 +73,7 @@ GOOD = {
     "store export": "store export {store} {root}/out",
     "store adopt": "store adopt {store} a",
     "store trust": "store trust --list",
+    "store import-folio": "store import-folio {folio} {root}/new",
     "store snapshot create": "store snapshot create {store} s2",
     "store snapshot list": "store snapshot list {store}",
     "store snapshot show": "store snapshot show {store} s1",
@@ -285,6 +286,12 @@ TABLE = {
         "denied": Row("store trust {locked}/inner", DENIED),
         "full": "writes one file of 32 bytes below the user's own folder",
     },
+    "store import-folio": {
+        "missing": Row("store import-folio {nowhere} {root}/new", "items.json"),
+        "wrong": Row("store import-folio {folder} {root}/new", "items.json"),
+        "denied": Row("store import-folio {folio} {locked}/new", DENIED),
+        "full": Row("store import-folio {folio} {full}/new", FULL),
+    },
     "store snapshot create": {
         "missing": Row("store snapshot create {nowhere} s2", NO_STORE),
         "wrong": Row("store snapshot create {empty} s2", NO_STORE),
@@ -426,6 +433,8 @@ def scene(logs, tmp_path):
     shutil.copytree(root / "log", root / "sealed")
     subprocess.run(["git", "init", "-q", root / "repository"], check=True)
     save_ptycho(root / "data.npz")
+    (root / "folio").mkdir()
+    (root / "folio" / "items.json").write_text('{"items": []}')
     store.add("external/kept", root / "data.npz")
     places = {name: root / name for name in ("folder", "empty", "locked", "nowhere")}
     return places | {
@@ -434,6 +443,7 @@ def scene(logs, tmp_path):
         "broken": root / "broken.yaml",
         "tracker": tracker.file_path,
         "repository": root / "repository",
+        "folio": root / "folio",
         "data": root / "data.npz",
         "files": root / "files" / "rig_data_log",
         "log": root / "log" / "rig_data_log",

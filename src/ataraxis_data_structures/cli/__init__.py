@@ -50,6 +50,7 @@ _COMMANDS: dict[str, str] = {
     "store export": "write the plain files of a state elsewhere",
     "store adopt": "take an edited plain file as a new version",
     "store trust": "read the pickles of a colleague, by the colleague's key",
+    "store import-folio": "take over a folder that datafolio wrote",
     "store snapshot create": "name the present state",
     "store snapshot list": "list the snapshots",
     "store snapshot show": "list the items of a snapshot",
@@ -145,7 +146,7 @@ def _run(words: list[str]) -> int:
 
 def _load(name: str) -> tuple[ModuleType, argparse.ArgumentParser]:
     """Return a command's module and the parser of its arguments."""
-    module = import_uninterrupted(f"{__name__}.{name.replace(' ', '.')}")
+    module = import_uninterrupted(f"{__name__}.{name.replace(' ', '.').replace('-', '_')}")
     parser = _Parser(
         prog=f"axds {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

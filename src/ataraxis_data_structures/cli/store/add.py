@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..render import add_json, print_json
+from ..stores import add_store, for_writing
 from ..terminal import print_line
-from .opened import add_store, for_writing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,8 +7,8 @@ Example:
 import argparse
 
 from ..render import add_json, print_json
+from ..stores import add_at, add_store, document_of, for_reading
 from ..terminal import print_line
-from .opened import add_at, add_store, document_of, for_reading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,8 @@ import argparse
 
 from ..places import local_folder
 from ..render import add_json, print_json
+from ..stores import add_at, add_store, for_reading
 from ..terminal import print_line
-from .opened import add_at, add_store, for_reading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

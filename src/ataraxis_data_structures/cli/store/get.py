@@ -13,8 +13,8 @@ from pathlib import Path
 from ...store import jsontags
 from ...system.atomic import atomic_write
 from ..render import add_json, print_json
+from ..stores import add_at, add_store, for_reading
 from ..terminal import print_line
-from .opened import add_at, add_store, for_reading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

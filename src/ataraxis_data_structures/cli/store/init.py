@@ -8,8 +8,8 @@ import argparse
 
 from ...store.store import Store
 from ..render import add_json, print_json
+from ..stores import add_store
 from ..terminal import print_line
-from .opened import add_store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,8 @@ Example:
 import argparse
 
 from ..render import add_json, print_json, print_table
+from ..stores import add_at, add_store, document_of, for_reading, row_of
 from ..terminal import print_line
-from .opened import add_at, add_store, document_of, for_reading, row_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,8 @@ import argparse
 from dataclasses import asdict
 
 from ..render import add_json, print_json
+from ..stores import add_store, for_writing
 from ..terminal import print_line
-from .opened import add_store, for_writing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

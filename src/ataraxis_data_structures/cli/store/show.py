@@ -9,8 +9,8 @@ import argparse
 from typing import Any
 
 from ..render import add_json, human_time, print_json
+from ..stores import add_at, add_store, document_of, for_reading
 from ..terminal import print_line
-from .opened import add_at, add_store, document_of, for_reading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

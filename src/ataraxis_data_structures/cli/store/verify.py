@@ -11,8 +11,8 @@ import argparse
 from dataclasses import asdict
 
 from ..render import add_json, print_json
+from ..stores import add_store, for_reading
 from ..terminal import print_line
-from .opened import add_store, for_reading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

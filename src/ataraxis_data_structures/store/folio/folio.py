@@ -27,13 +27,9 @@ from .types import (
     told,
     told_snapshot,
     type_of,
+    view_of,
 )
 from .views import DataView, MetadataView
-
-_FOLDERS = {
-    "table": "tables", "array": "numpy", "arrays": "numpy", "json": "json", "model": "models", "file": "artifacts",
-}  # fmt: skip
-_TORCH_FOLDER = "pytorch_models"
 
 
 class DataFolio:
@@ -388,10 +384,9 @@ class DataFolio:
     ) -> Self:
         kind = kind_for(value, form)
         _check_name(name)
-        is_torch = kind.name == "model" and framework_of(value) == TORCH
-        folder = _TORCH_FOLDER if is_torch else _FOLDERS[kind.name]
-        view = f"{folder}/{name}{kind.extension(value)}"
-        self.store.add(name, value, format=form, view=view, **_options(details=details, **options))
+        self.store.add(
+            name, value, format=form, view=view_of(name, kind, value), **_options(details=details, **options)
+        )
         return self
 
     def _get(self, name: str, *types: str, trust: bool = False) -> Any:

@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..items import Item, Snapshot
-from ..kinds.model import TORCH
+from ..kinds import Kind
+from ..kinds.model import TORCH, framework_of
 from ..store import Store
 
 METADATA = "_metadata"  # the item that holds what is known of the folio as a whole
+METADATA_FILE = "metadata.json"
 
 REFERENCE, TABLE, NUMPY, JSON = "referenced_table", "included_table", "numpy_array", "json_data"
 MODEL, PYTORCH, ARTIFACT = "model", "pytorch_model", "artifact"
@@ -16,6 +18,16 @@ SECTIONS = {
     MODEL: "models", PYTORCH: "pytorch_models", ARTIFACT: "artifacts",
 }  # fmt: skip
 _TYPES = {"reference": REFERENCE, "table": TABLE, "array": NUMPY, "arrays": NUMPY, "json": JSON}
+_FOLDERS = {
+    "table": "tables", "array": "numpy", "arrays": "numpy", "json": "json", "model": "models", "file": "artifacts",
+}  # fmt: skip
+_TORCH_FOLDER = "pytorch_models"
+
+
+def view_of(name: str, kind: Kind, value: Any) -> str:
+    """Return the plain file of an item."""
+    is_torch = kind.name == "model" and framework_of(value) == TORCH
+    return f"{_TORCH_FOLDER if is_torch else _FOLDERS[kind.name]}/{name}{kind.extension(value)}"
 
 
 def type_of(item: Item) -> str:

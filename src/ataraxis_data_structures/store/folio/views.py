@@ -5,9 +5,7 @@ from typing import Any
 
 from ...errors import ConflictError
 from ..store import Store
-from .types import METADATA, inputs_of, known_items, told, type_of
-
-_FILE = "metadata.json"
+from .types import METADATA, METADATA_FILE, inputs_of, known_items, told, type_of
 
 
 class ItemProxy:
@@ -134,7 +132,7 @@ class MetadataView(MutableMapping[str, Any]):
             try:
                 # A batch is refused within another, whose changes nobody reads yet: entries would be lost.
                 with self._store.batch():
-                    self._store.add(METADATA, changed(kept), format="json", view=_FILE, if_version=version)
+                    self._store.add(METADATA, changed(kept), format="json", view=METADATA_FILE, if_version=version)
             except ConflictError:
                 if self._now()[0] == version:  # not overtaken: its plain file is not the store's
                     raise

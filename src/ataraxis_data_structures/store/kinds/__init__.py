@@ -10,7 +10,7 @@ from .file import FILE
 from .json import JSON
 from .kind import Kind as Kind
 from .model import PICKLE, STATE
-from .table import TABLE
+from .table import TABLE, TABLE_FILE
 
 # The first that accepts a value takes it.
 KINDS: tuple[Kind, ...] = (
@@ -20,6 +20,7 @@ KINDS: tuple[Kind, ...] = (
     ARRAYS,
     SCALARS,
     TABLE,
+    TABLE_FILE,
     JSON,
     STATE,
     PICKLE,  # of any other object

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...errors import DamagedError, StoreError
 from ..jsontags import decode, encode
+from .file import FILE
 from .kind import About, Kind, Payload, PayloadFile
 from .libraries import library, loaded
 
@@ -210,4 +211,15 @@ def table_at(uri: str) -> Any:
     return getattr(library("pandas", _EXTRA), reader)(uri)
 
 
+def _is_file(value: Any) -> bool:
+    return isinstance(value, Path)
+
+
+def _write_file(value: Any, file: PayloadFile) -> About:
+    about = _about(Path(value))  # before its bytes are taken: what is no table stays outside
+    FILE.write(value, file)
+    return about
+
+
 TABLE = Kind("table", lambda _: ".parquet", _accepts, _write, _read, _open, format="parquet", about=_about)
+TABLE_FILE = replace(TABLE, accepts=_is_file, write=_write_file, is_default=False)  # a file of Parquet, as it is

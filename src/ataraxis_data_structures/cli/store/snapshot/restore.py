@@ -7,8 +7,8 @@ Example:
 import argparse
 
 from ...render import add_json, print_json
+from ...stores import add_store, for_writing, state
 from ...terminal import print_line
-from ..opened import add_store, for_writing, state
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

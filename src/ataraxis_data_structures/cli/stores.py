@@ -5,10 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ...store.items import Item
-from ...store.store import Store
-from ..places import local_folder
-from ..render import human_time
+from ..store.items import Item
+from ..store.store import Store
+from .places import local_folder
+from .render import human_time
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:

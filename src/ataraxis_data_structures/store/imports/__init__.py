@@ -1,0 +1,1 @@
+"""Folders of other programs, taken over into a store."""
