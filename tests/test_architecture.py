@@ -11,7 +11,7 @@ LAYERS = [
     ["_core", "errors"],
     ["system"],
     ["memory", "files", "config", "series"],
-    ["logs.control_words", "logs.owner_record", "logs.names"],
+    ["logs.control_words", "logs.owner_record", "logs.names", "logs.descriptions"],
     ["logs.log_directory"],
     ["logs.journal"],
     ["logs.sessions"],

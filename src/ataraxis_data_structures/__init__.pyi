@@ -51,11 +51,15 @@ from .logs.archive.export import export_archive as export_archive
 from .logs.archive.reader import LogArchiveReader as LogArchiveReader
 from .logs.archive.reader import LogMessage as LogMessage
 from .logs.archive.reader import PARALLEL_PROCESSING_THRESHOLD as PARALLEL_PROCESSING_THRESHOLD
+from .logs.archive.recording import RecordedSession as RecordedSession
+from .logs.archive.recording import open_session as open_session
 from .logs.archive.verify import EntryFault as EntryFault
 from .logs.assembly.assemble import assemble_log_archives as assemble_log_archives
+from .logs.descriptions import SourceDescription as SourceDescription
 from .logs.journal.follow import LoggedMessage as LoggedMessage
 from .logs.journal.follow import follow as follow
 from .logs.logger.logger import DataLogger as DataLogger
+from .logs.logger.source import LogSource as LogSource
 from .logs.logger.statistics import LoggerStatistics as LoggerStatistics
 from .logs.logger.statistics import ProducerStatistics as ProducerStatistics
 from .logs.logger.statistics import SourceStatistics as SourceStatistics
@@ -104,6 +108,7 @@ __all__ = [
     "LogPackage",
     "LogQueue",
     "LogSession",
+    "LogSource",
     "LoggedMessage",
     "LoggerStatistics",
     "MissingValueError",
@@ -113,10 +118,12 @@ __all__ = [
     "ProducerStatistics",
     "QueueBusyError",
     "QueueClosedError",
+    "RecordedSession",
     "Recovery",
     "SegmentError",
     "SharedMemoryArray",
     "Snapshot",
+    "SourceDescription",
     "SourceStatistics",
     "Store",
     "StoreError",
@@ -149,6 +156,7 @@ __all__ = [
     "logger_statistics",
     "map_archive",
     "merge_archives",
+    "open_session",
     "read_archive_message_count",
     "recover_log_directory",
     "resolve_unique_roots",

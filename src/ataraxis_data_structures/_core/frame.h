@@ -65,7 +65,7 @@ typedef struct {
 
 #define AXDS_STRIDE 12288u /* of a copy that is checked while it is in the nearest cache; legs of crc.h fill it */
 
-/* Copies the payload behind a header whose fields are in place, and completes the record. */
+/* Copies the payload behind a header whose fields are in place, unless it lies there, and completes the record. */
 static inline void axds_record_fill(axds_record *header, const unsigned char *payload, uint32_t salt) {
     unsigned char *to = (unsigned char *)(header + 1);
     uint32_t length = header->length, done = 0, check;
@@ -73,7 +73,7 @@ static inline void axds_record_fill(axds_record *header, const unsigned char *pa
     check = axds_crc32c(salt, (const unsigned char *)header + 4, AXDS_RECORD_BYTES - 4);
     while (done < length) {
         uint32_t step = length - done < AXDS_STRIDE ? length - done : AXDS_STRIDE;
-        memcpy(to + done, payload + done, step);
+        if (to != payload) memcpy(to + done, payload + done, step);
         check = axds_crc32c(check, to + done, step);
         done += step;
     }

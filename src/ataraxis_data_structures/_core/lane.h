@@ -154,6 +154,13 @@ static inline uint64_t axds_message_needs(const axds_writer *writer, uint64_t le
     return axds_placed(writer->capacity, writer->tail, (uint32_t)length);
 }
 
+/* Where the payload of the next record of this length will lie, once it fits. */
+static inline unsigned char *axds_payload_place(const axds_writer *writer, uint32_t length) {
+    uint64_t index = writer->tail & (writer->capacity - 1);
+    if (axds_record_span(length) > writer->capacity - index) index = 0;
+    return writer->ring + index + AXDS_RECORD_BYTES;
+}
+
 /* Writes one record that fits; nobody sees it before axds_publish. */
 static inline void axds_append(axds_writer *writer, uint8_t source, uint64_t time, uint8_t flags, const void *payload,
                                uint32_t length) {

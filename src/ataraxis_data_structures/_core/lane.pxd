@@ -97,6 +97,7 @@ cdef extern from "lane.h" nogil:
                           uint32_t salt)
     bint axds_writer_fits(axds_writer *writer, uint64_t need)
     uint64_t axds_placed(uint64_t capacity, uint64_t tail, uint32_t length)
+    unsigned char *axds_payload_place(const axds_writer *writer, uint32_t length)
     uint64_t axds_message_needs(const axds_writer *writer, uint64_t length)
     void axds_write_gaps(axds_writer *writer)
     bint axds_put(axds_writer *writer, uint8_t source, uint64_t time, const unsigned char *payload, uint64_t length)

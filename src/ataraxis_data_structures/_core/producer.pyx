@@ -5,6 +5,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport strcmp
 
 from .crc cimport axds_crc_init
 from .frame cimport axds_external, axds_record_span
@@ -12,7 +13,7 @@ from .lane cimport (
     AXDS_CLOSED, AXDS_LANE_HEAD, AXDS_NEW, Hub, axds_count, axds_external_waiting, axds_futex_off, axds_generation,
     axds_lane, axds_lane_init, axds_load32, axds_load64, axds_message_needs, axds_now_ns, axds_put, axds_put_external,
     axds_put_rows, axds_seal, axds_wait_for_space, axds_wait_for_taking, axds_watch_forks, axds_write_gaps, axds_writer,
-    axds_writer_fits, axds_writer_init, axds_placed,
+    axds_writer_fits, axds_writer_init, axds_payload_place, axds_placed,
 )
 from .record cimport LogPackage, as_payload, as_rows, as_source, as_times, as_word
 
@@ -103,6 +104,11 @@ cdef class Writer:
     def lane_bytes(self) -> int:
         """The size of the ring."""
         return self.writer.capacity
+
+    @property
+    def largest(self) -> int:
+        """The most bytes that a message of the lane itself has."""
+        return self.writer.largest
 
     @property
     def inherited(self) -> bool:
@@ -243,22 +249,24 @@ cdef class Producer:
 
     cdef int _put_bytes(self, uint8_t source, uint64_t stamp, payload, bint block, timeout) except -1:
         cdef Py_buffer view
-        cdef Writer writer
-        cdef Placed placed
         get_bytes(payload, &view)
         try:
-            writer = self._ready(block, timeout)
-            placed.start = writer.writer.tail
-            if (writer.busy or writer.gaps or writer.reserved or <uint64_t>view.len >= LONG_COPY_BYTES
-                    or <uint64_t>view.len > writer.writer.largest
-                    or not axds_put(&writer.writer, source, stamp, <const unsigned char *>view.buf, view.len)):
-                if not self._put_slowly(writer, source, stamp, <const unsigned char *>view.buf, view.len, block,
-                                        deadline_ns(self._timeout if timeout is None else timeout), &placed):
-                    return 0
-            else:
-                placed.end = writer.writer.tail
+            return self._put_view(source, stamp, &view, block, timeout)
         finally:
             PyBuffer_Release(&view)
+
+    cdef int _put_view(self, uint8_t source, uint64_t stamp, Py_buffer *view, bint block, timeout) except -1:
+        cdef Writer writer = self._ready(block, timeout)
+        cdef Placed placed
+        placed.start = writer.writer.tail
+        if (writer.busy or writer.gaps or writer.reserved or <uint64_t>view.len >= LONG_COPY_BYTES
+                or <uint64_t>view.len > writer.writer.largest
+                or not axds_put(&writer.writer, source, stamp, <const unsigned char *>view.buf, view.len)):
+            if not self._put_slowly(writer, source, stamp, <const unsigned char *>view.buf, view.len, block,
+                                    deadline_ns(self._timeout if timeout is None else timeout), &placed):
+                return 0
+        else:
+            placed.end = writer.writer.tail
         self._confirm(writer, placed)
         return 0
 
@@ -522,3 +530,123 @@ cdef class Producer:
             self._refused(writer)
             raise QueueClosedError("expected a logger that takes messages, got one that was stopped", accepted)
         return 0
+
+    def _lend(self, Writer writer not None, source_id, uint64_t length, bint block=True, timeout=None):
+        """Return where in a lane's memory the payload of its next message will lie; None if that would be dropped.
+
+        The lane is one that nothing else is put into, and its owner fills the place. Until `_publish_lent`, nobody sees what lies there.
+        """
+        cdef uint8_t source = as_source(source_id)
+        cdef uint64_t need, began = axds_now_ns(), deadline = deadline_ns(self._timeout if timeout is None else timeout)
+        if length > writer.writer.largest:
+            raise ValueError(f"expected at most {writer.writer.largest} bytes, got {length}")
+        while True:
+            self._tell_gaps(writer)
+            need = axds_message_needs(&writer.writer, length)
+            if not writer.gaps and axds_writer_fits(&writer.writer, need):
+                break
+            if not self._wait(writer, need, NEVER, source, 1, block, deadline, NEVER):
+                return None
+        return <uint64_t>(axds_payload_place(&writer.writer, <uint32_t>length) - &writer.memory[0])
+
+    def _publish_lent(self, Writer writer not None, source_id, acquisition_time, uint64_t length) -> None:
+        """Publish what was filled at the place that `_lend` returned."""
+        cdef uint8_t source = as_source(source_id)
+        cdef uint64_t stamp = as_word(acquisition_time)
+        cdef uint32_t state = axds_load32(self._hub.hub.state)
+        cdef const unsigned char *place
+        cdef Placed placed
+        if state >= AXDS_CLOSED:
+            self._refuse(state)
+        place = axds_payload_place(&writer.writer, <uint32_t>length)
+        placed.start = writer.writer.tail
+        with nogil:
+            axds_put(&writer.writer, source, stamp, place, length)
+        placed.end = writer.writer.tail
+        self._confirm(writer, placed)
+
+
+@cython.auto_pickle(False)
+cdef class Stamper:
+    """Puts arrays of one type and shape, with the time of a clock that all processes of a session share.
+
+    Whoever inherits finds in `_converted` what is no such array already.
+    """
+
+    cdef Producer _producer
+    cdef readonly int code
+    cdef uint64_t _started_ns
+    cdef bytes _format
+    cdef tuple _lengths
+
+    def __init__(self, Producer producer not None, code, started_ns, example):
+        """Take the data type and the shape of `example`, and the nanoseconds of the monotonic clock at time 0."""
+        self._producer = producer
+        self.code = as_source(code)
+        self._started_ns = as_word(started_ns)
+        self._lengths = tuple(example.shape)
+        try:
+            self._format = memoryview(example).format.encode()
+        except (ValueError, BufferError):  # a type that buffers do not know: always converted
+            self._format = None
+
+    def _converted(self, values):
+        """Return the bytes of values that are no array of the type and shape; TypeError or ValueError if they can't be."""
+        raise NotImplementedError
+
+    def elapsed_us(self) -> int:
+        """Return the time of the session's clock now: microseconds since its onset, at least 1."""
+        return self._now_us()
+
+    cdef uint64_t _now_us(self):
+        cdef uint64_t now = axds_now_ns()
+        return 1 if now < self._started_ns + 1000 else (now - self._started_ns) // 1000  # 0 is the onset's own time
+
+    def put(self, values, time_us=None, bint block=True, timeout=None) -> None:
+        """Hand an array of the source's type and shape to the logger; when this returns, no death can lose it.
+
+        Args:
+            values: The array, or what makes one without a loss: a number, a list.
+            time_us: Microseconds since the onset of the session, from 1 on; None for now.
+            block: Whether to wait for room.
+            timeout: At most for how many seconds; None for what the logger was made with.
+
+        Raises:
+            TypeError, ValueError: `values` are of another type or shape, or `time_us` is 0.
+            queue.Full, ChildProcessError: As `LogQueue.put` raises them.
+        """
+        cdef uint64_t stamp = self._now_us() if time_us is None else as_time(time_us)
+        cdef Py_buffer view
+        cdef bint fits
+        if self._format is None:
+            self._producer._put_bytes(self.code, stamp, self._converted(values), block, timeout)
+            return
+        try:
+            PyObject_GetBuffer(values, &view, PyBUF_ND | PyBUF_FORMAT)
+        except (BufferError, ValueError, TypeError):
+            self._producer._put_bytes(self.code, stamp, self._converted(values), block, timeout)
+            return
+        try:
+            fits = self._fits(&view)
+            if fits:
+                self._producer._put_view(self.code, stamp, &view, block, timeout)
+        finally:
+            PyBuffer_Release(&view)
+        if not fits:
+            self._producer._put_bytes(self.code, stamp, self._converted(values), block, timeout)
+
+    cdef bint _fits(self, Py_buffer *view) except -1:
+        cdef Py_ssize_t axis
+        if view.format == NULL or view.ndim != len(self._lengths) or strcmp(view.format, <const char *>self._format):
+            return False
+        for axis in range(view.ndim):
+            if view.shape[axis] != <Py_ssize_t>self._lengths[axis]:
+                return False
+        return True
+
+
+cdef uint64_t as_time(time_us) except 0:
+    cdef uint64_t stamp = as_word(time_us)
+    if not stamp:
+        raise ValueError("expected a time from 1 us after the onset on, got 0, which is the onset's own")
+    return stamp

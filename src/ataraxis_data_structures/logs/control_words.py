@@ -26,6 +26,8 @@ class Note(IntEnum):
     """The number of the next journal."""
     ENDED = 7
     """How a session ended; see Ended."""
+    DESCRIBED = 16
+    """How many sources the owner has described."""
     RECORDED = RECORDED
     """Whether the owner record of the log directory names the queue."""
 

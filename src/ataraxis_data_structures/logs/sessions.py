@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .descriptions import SourceDescription, description_names, description_of, read_descriptions
 from .journal import layout
 from .names import LOG_DIRECTORY_SUFFIX, is_message_file, source_of
 
@@ -41,12 +42,15 @@ class LogSession:
     """Message files that lay in the directory when the session began."""
     split_from: str = ""
     """The directory that the session was recorded into, beside messages of another."""
+    sources: dict[int, SourceDescription] = field(default_factory=dict)
+    """Source -> what its messages are, where the program said so; in an archive, of its own source alone."""
 
     def document(self) -> dict[str, Any]:
         """Return the session as JSON has it."""
         found: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
         found["dropped"] = {str(source): count for source, count in sorted(self.dropped.items())}
         found["earlier"] = list(self.earlier)
+        found["sources"] = {str(code): source.document() for code, source in sorted(self.sources.items())}
         return {name: value for name, value in found.items() if value}
 
 
@@ -58,6 +62,8 @@ def session_of(document: object) -> LogSession | None:
     try:
         known["dropped"] = {int(source): int(count) for source, count in known.get("dropped", {}).items()}
         known["earlier"] = tuple(map(str, known.get("earlier", ())))
+        described = map(description_of, known.get("sources", {}).values())
+        known["sources"] = {source.code: source for source in described if source is not None}
         for name in ("started_us", "ended_us"):
             known[name] = int(known.get(name, 0))
         known["metadata"], known["versions"] = dict(known.get("metadata", {})), dict(known.get("versions", {}))
@@ -74,6 +80,12 @@ def session_id(queue_id: int) -> str:
 def record_path(directory: Path, identifier: str) -> Path:
     """Return where a session's record lies."""
     return directory / f".axds-session-{identifier}.json"
+
+
+def record_names(directory: Path, identifier: str) -> list[str]:
+    """Return the names of the files that tell of a session: its record and what it says of its sources."""
+    record = record_path(directory, identifier)
+    return [*description_names(directory, identifier), *([record.name] if record.exists() else [])]
 
 
 def new_session(queue_id: int, storage: str, metadata: Mapping[str, Any]) -> LogSession:
@@ -102,10 +114,17 @@ def write_record(directory: Path, session: LogSession) -> None:
 
 
 def read_records(directory: Path) -> list[LogSession]:
-    """Return the sessions that left a record in a directory, in the order in which they began; damaged ones do not."""
+    """Return the sessions that left a record in a directory, in the order in which they began; damaged ones do not.
+
+    A session that was killed before it left a record is known by the sources that it described.
+    """
     names = filter(None, map(_NAME.fullmatch, os.listdir(directory)))  # noqa: PTH208 names are enough
-    found = (read_record(directory, name[1]) for name in names)
-    return sorted(filter(None, found), key=lambda session: (session.started_us, session.id))
+    found = {name[1]: session for name in names if (session := read_record(directory, name[1])) is not None}
+    for identifier, sources in read_descriptions(directory).items():
+        onset_us = min(source.onset_us for source in sources.values())
+        session = found.get(identifier) or LogSession(identifier, "npy", onset_us)
+        found[identifier] = replace(session, sources=session.sources | sources)
+    return sorted(found.values(), key=lambda session: (session.started_us, session.id))
 
 
 def read_record(directory: Path, identifier: str) -> LogSession | None:
@@ -159,6 +178,7 @@ def merged(sessions: Iterable[LogSession]) -> list[LogSession]:
             session = replace(  # noqa: PLW2901
                 session, dropped=dropped, ended_us=max(before.ended_us, session.ended_us),
                 metadata=session.metadata or before.metadata, versions=session.versions or before.versions,
+                sources=before.sources | session.sources,
             )  # fmt: skip
         known[session.id] = session
     return sorted(known.values(), key=lambda session: (session.started_us, session.id))

@@ -135,6 +135,21 @@ class LogDrain:
             raise ValueError(f"expected a living queue to call {state!r}, got a salvage")
         self._hub.state = state
 
+    def dropped(self) -> dict[int, int]:
+        """Return source -> messages that full lanes refused, those of lanes that are gone included.
+
+        A record in a lane tells of them only once there was room again.
+        """
+        while True:
+            retired = self.hub.last_retired
+            counts = list(memoryview(self.hub.totals())[-8192:].cast("Q")[512:768])
+            for lane in self.lanes():
+                if lane.claim != retired:  # it may be in the totals, and still here
+                    for source, count in enumerate(lane.tally.cast("Q")[512:768]):
+                        counts[source] += count
+            if self.hub.last_retired == retired:
+                return {source: count for source, count in enumerate(counts) if count}
+
     def change_state(self, before: str, after: str) -> bool:
         """Store a state in place of the expected one; False, and nothing done, if another process was faster."""
         return self.hub.change_state(before, after)

@@ -49,6 +49,7 @@ class _Process:
         self.lock = threading.RLock()  # a signal handler may put while its thread claims a lane
         self.queues: weakref.WeakValueDictionary[int, LogQueue] = weakref.WeakValueDictionary()
         self.writers: dict[int, Writer] = {}
+        self.lenders: dict[tuple[int, int], Writer] = {}
 
 
 _process = _Process()
@@ -228,6 +229,8 @@ class LogQueue(Producer):
         left = remove_names(self.name, self.directory)
         self._lanes.close()
         _process.writers.pop(self.id, None)
+        for key in [key for key in _process.lenders if key[0] == self.id]:
+            del _process.lenders[key]
         self._let_go()
         if left:
             raise PermissionError(errno.EPERM, f"expected the user that made them to remove {', '.join(left)}")
@@ -255,24 +258,46 @@ class LogQueue(Producer):
     def _is_abandoned(self) -> bool:
         return not is_alive(self._hub.consumer) and not self._drain.creator_alive
 
+    def lends(self, source: int, length: int, timeout: float | None = None) -> bool:
+        """Tell whether a message of this length can be filled in place: it is at most half of its lane."""
+        return length <= self._lender(source, timeout).largest
+
+    def lend(self, source: int, length: int, timeout: float | None = None) -> "Loan | None":
+        """Return the place of the next message of a source, to be filled; None if it would be dropped.
+
+        Each source that borrows has a lane of its own in a process, so that other puts go on meanwhile.
+        """
+        writer = self._lender(source, timeout)
+        start = self._lend(writer, source, length, timeout=timeout)
+        return None if start is None else Loan(self, writer, source, start, length)
+
+    def _lender(self, source: int, timeout: float | None) -> Writer:
+        with _process.lock:
+            writer = _process.lenders.get((self.id, source))
+            if writer is None or writer.inherited or writer.closed:
+                writer = _process.lenders[self.id, source] = self._new_lane(block=True, timeout=timeout)
+            return writer
+
     def _claim_lane(self, block: bool, timeout: float | None) -> Writer:  # noqa: FBT001 called from C
         with _process.lock:
             known = _process.writers.get(self.id)
-            if known is not None:
-                return known
-            _drop_closed_lanes()
-            if process.pid_namespace() != self._block.head.pid_namespace:
-                raise RuntimeError("expected a process of the same pid namespace as the queue, got one of another: its "
-                                   "death could not be told")  # fmt: skip
-            patience_s = 0.0 if not block else 1e9 if timeout is None else timeout
-            writer = self._make_lane(min(patience_s, _CROWD_S))
-            try:
-                self._register(writer, patience_s)
-            except BaseException:
-                writer.keep.unlink()
-                raise
-            _process.writers[self.id] = writer
-            return writer
+            if known is None:
+                _drop_closed_lanes()
+                known = _process.writers[self.id] = self._new_lane(block=block, timeout=timeout)
+            return known
+
+    def _new_lane(self, *, block: bool, timeout: float | None) -> Writer:
+        if process.pid_namespace() != self._block.head.pid_namespace:
+            raise RuntimeError("expected a process of the same pid namespace as the queue, got one of another: its "
+                               "death could not be told")  # fmt: skip
+        patience_s = 0.0 if not block else 1e9 if timeout is None else timeout
+        writer = self._make_lane(min(patience_s, _CROWD_S))
+        try:
+            self._register(writer, patience_s)
+        except BaseException:
+            writer.keep.unlink()
+            raise
+        return writer
 
     def _make_lane(self, patience_s: float) -> Writer:
         """Make the largest lane that leaves room for those of others: a container has 64 MB of shared memory for all.
@@ -326,6 +351,18 @@ class LogQueue(Producer):
             time.sleep(0.01)
 
 
+class Loan:
+    """The place of a message that is being filled; nobody sees it before `publish`."""
+
+    def __init__(self, queue: LogQueue, writer: Writer, source: int, start: int, length: int) -> None:
+        self.memory = memoryview(writer.keep.payload)[start : start + length]
+        self._queue, self._writer, self._source, self._length = queue, writer, source, length
+
+    def publish(self, acquisition_time: int) -> None:
+        """Hand the message to the logger."""
+        self._queue._publish_lent(self._writer, self._source, acquisition_time, self._length)  # noqa: SLF001 its other half
+
+
 def _described(directory: Path | None) -> dict[str, Any]:
     """Return what leads to a log directory: it may be renamed, or another one may take its path."""
     if directory is None:
@@ -346,6 +383,9 @@ def _drop_closed_lanes() -> None:
     for queue_id, writer in list(_process.writers.items()):
         if writer.closed:
             del _process.writers[queue_id]
+    for key, writer in list(_process.lenders.items()):
+        if writer.closed:
+            del _process.lenders[key]
 
 
 def _attach(name: str, block_id: int) -> LogQueue:

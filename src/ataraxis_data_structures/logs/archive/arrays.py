@@ -47,10 +47,11 @@ def payload_matrix(contents: Contents, indices: NDArray[np.intp], dtype: DTypeLi
         rows.flags.writeable = False
         in_place = wanted.itemsize == 1 and width >= _VIEW_BYTES
         return (rows if in_place else np.ascontiguousarray(rows)).view(wanted)
-    return _gathered(contents.bytes, starts, width).view(wanted) if width else np.empty((len(starts), 0), wanted)
+    return gathered(contents.bytes, starts, width).view(wanted) if width else np.empty((len(starts), 0), wanted)
 
 
-def _gathered(data: NDArray[np.uint8], starts: NDArray[np.uint64], width: int) -> NDArray[np.uint8]:
+def gathered(data: NDArray[np.uint8], starts: NDArray[Any], width: int) -> NDArray[np.uint8]:
+    """Return rows of `width` bytes that start anywhere, as one array."""
     rows = np.empty((len(starts), width), np.uint8)
     columns = np.arange(width, dtype=np.intp)
     for first in range(0, len(starts), _ROWS_AT_ONCE):

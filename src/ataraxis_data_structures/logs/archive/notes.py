@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..sessions import LogSession, merged, session_of
 
@@ -18,6 +18,8 @@ MOST_BYTES = 65535
 _KIND = "axds-log"
 _END_BYTES = 22  # of the last record, whose last two count the comment
 _SIDECAR_SUFFIX = "_log.json"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def sidecar_of(path: Path) -> Path:
 def pack_notes(source: int, before: Notes, sessions: Iterable[LogSession]) -> tuple[bytes, bytes]:
     """Return the comment and the sidecar (empty where the comment has room for all) of a source's archive."""
     fresh = [
-        replace(session, earlier=(), dropped={source: session.dropped[source]} if source in session.dropped else {})
+        replace(session, earlier=(), dropped=_only(source, session.dropped), sources=_only(source, session.sources))
         for session in sessions
     ]
     notes = Notes(tuple(merged([*before.sessions, *fresh])))
@@ -82,6 +84,10 @@ def pack_notes(source: int, before: Notes, sessions: Iterable[LogSession]) -> tu
     head: dict[str, Any] = {_KIND: 1, "dropped": notes.dropped}
     whole = _packed(head | {"sessions": [session.document() for session in notes.sessions]})
     return (whole, b"") if len(whole) <= MOST_BYTES else (_packed(head | {"sidecar": True}), whole)
+
+
+def _only(source: int, by_source: dict[int, T]) -> dict[int, T]:
+    return {source: by_source[source]} if source in by_source else {}
 
 
 def _packed(document: dict[str, Any]) -> bytes:

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +13,12 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..._core import zipdir
 from ...system.cpus import resolve_workers
+from ..descriptions import SourceDescription
 from ..sessions import LogSession
 from .arrays import payload_matrix, payload_sizes
 from .index import Contents
 from .notes import read_notes
+from .typed import columns_of, records_by_code, typed_arrays
 from .verify import EntryFault, find_faults
 
 PARALLEL_PROCESSING_THRESHOLD = 2000
@@ -116,6 +118,11 @@ class LogArchiveReader:
         return self.sessions[0] if self.sessions else None
 
     @property
+    def source(self) -> SourceDescription | None:
+        """What the source said of itself (`DataLogger.source`): name, dtype, shape, rate, unit, metadata."""
+        return next((source for session in self.sessions for source in session.sources.values()), None)
+
+    @property
     def drops(self) -> int:
         """How many messages of this source a full lane refused (overflow "drop_newest")."""
         return sum(count for session in self.sessions for count in session.dropped.values())
@@ -180,6 +187,61 @@ class LogArchiveReader:
         """
         return payload_matrix(self._contents, self._all, dtype)
 
+    def arrays(self) -> NDArray[Any]:
+        """Return all messages as their source declared them.
+
+        Returns:
+            Shape (messages, *source.shape), of the source's dtype, in the order of `timestamps`. A read-only view of
+            the archive where its bytes lie evenly and aligned, a copy elsewhere; their CRC-32 is not checked.
+
+        Raises:
+            ValueError: The source was not described.
+            ArchiveError: A message has another size.
+        """
+        return typed_arrays(self._contents, self._all, self._described)
+
+    def to_pandas(self) -> Any:
+        """Return a pandas DataFrame of the messages; the extra `tables` installs what is needed.
+
+        Returns:
+            A column for each field or element of the source, and an index of times (UTC, microseconds) named "time".
+
+        Raises:
+            ValueError: The source was not described, or has more than 4,096 values a message.
+        """
+        import pandas as pd  # type: ignore[import-untyped, unused-ignore]  # noqa: PLC0415 an extra
+
+        columns = columns_of(self.timestamps, self.arrays(), self._described)
+        times = pd.DatetimeIndex(columns.pop("time_us").astype("datetime64[us]"), tz="UTC", name="time")
+        return pd.DataFrame({name: _native(values) for name, values in columns.items()}, index=times)
+
+    def to_polars(self) -> Any:
+        """Return a polars DataFrame of the messages: "time" (UTC, microseconds), and the columns of `to_pandas`.
+
+        Raises:
+            ValueError: The source was not described, or has more than 4,096 values a message.
+        """
+        import polars as pl  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 an extra
+
+        columns = columns_of(self.timestamps, self.arrays(), self._described)
+        times = pl.Series("time", columns.pop("time_us").astype(np.int64)).cast(pl.Datetime("us", "UTC"))
+        return pl.DataFrame([times, *(pl.Series(name, _native(values)) for name, values in columns.items())])
+
+    def records(self, types: Mapping[int, DTypeLike]) -> dict[int, NDArray[Any]]:
+        """Return the messages of a source that mixes several types, told apart by their first byte.
+
+        Args:
+            types: First byte -> the dtype of the bytes behind it, structured or plain.
+
+        Returns:
+            First byte -> a structured array of its messages: the field `time_us` (UTC, microseconds), then the fields
+            of the dtype, or one named `value`. Messages with another first byte are passed over.
+
+        Raises:
+            ArchiveError: A message has another length than its type asks for.
+        """
+        return records_by_code(self._contents, self._all, self.timestamps, types)
+
     def verify(self) -> list[EntryFault]:
         """Check every entry, the onset's and those before it included; return those that are damaged, and how."""
         return find_faults(self._contents)
@@ -218,6 +280,15 @@ class LogArchiveReader:
         times += onset
         return times, payloads
 
+    @property
+    def _described(self) -> SourceDescription:
+        if self.source is None:
+            raise ValueError(
+                f"expected a source that its program described (DataLogger.source), got {self._path.name} without a "
+                "description: matrix(dtype) reads payloads of equal size"
+            )
+        return self.source
+
     def _iterate(self, indices: NDArray[np.intp]) -> Iterator[LogMessage]:
         onset = self._onset
         for times, payloads in self._contents.messages(indices):
@@ -241,6 +312,8 @@ class LogArchiveReader:
                 key = contents.directory.key(index)
                 raise contents.error(f"{key}: expected {_ONSET_BYTES} bytes of onset at time 0, got {len(payload)}")
             return index, np.frombuffer(payload.tobytes(), "<u8")[0]
+        if self.source is not None and self.source.onset_us:  # its program was killed before it could put the onset
+            return -1, np.uint64(self.source.onset_us)
         raise contents.error("expected a message with time 0 that holds the onset, found none")
 
     @cached_property
@@ -258,6 +331,11 @@ class LogArchiveReader:
     @cached_property
     def _all(self) -> NDArray[np.intp]:
         return np.arange(self._first, len(self._contents), dtype=np.intp)
+
+
+def _native(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values in the byte order of this machine, side by side, as tables want them."""
+    return np.ascontiguousarray(values, values.dtype.newbyteorder("="))
 
 
 def _clipped(time_us: int) -> int:

@@ -20,7 +20,7 @@ from ..archive.notes import Notes, pack_notes, read_notes, sidecar_of
 from ..log_directory import LogDirectory
 from ..names import LOG_ARCHIVE_SUFFIX
 from ..recovery.recover import finish_log_directory
-from ..sessions import LogSession, further_directories, read_records, record_path, session_id
+from ..sessions import LogSession, further_directories, read_records, record_names, session_id
 from .journals import Journals, read_journals
 from .merge import archive_part, find_known, refuse_two_sessions
 from .message_files import Files, list_files
@@ -103,11 +103,11 @@ class _Found:
         parts = [self.files[source]] if source in self.files else []
         return [*parts, self.journals.part(source)] if source in self.journals.rows else [*parts]
 
-    def names(self) -> Iterator[str]:
+    def names(self, path: Path) -> Iterator[str]:
         for files in self.files.values():
             yield from files.all_names()
         yield from self.journals.finished
-        yield from (record_path(Path(), session.id).name for session in self.records)
+        yield from (name for session in self.records for name in record_names(path, session.id))
 
     def sessions(self) -> list[LogSession]:
         """Return the sessions whose messages are here, each with what its lanes refused."""
@@ -117,8 +117,13 @@ class _Found:
             known = by_id.get(session_id(header.queue_id)) or LogSession(
                 session_id(header.queue_id), "journal", header.created_us
             )
-            by_id[known.id] = replace(known, dropped=refused.get(header.queue_id) or known.dropped)
+            by_id[known.id] = replace(known, dropped=_larger(known.dropped, refused.get(header.queue_id, {})))
         return [*by_id.values()]
+
+
+def _larger(recorded: dict[int, int], told: dict[int, int]) -> dict[int, int]:
+    """Return drops by source: a record knows of all if its logger ended well, else journals may know of more."""
+    return {source: max(recorded.get(source, 0), told.get(source, 0)) for source in {*recorded, *told}}
 
 
 def _assemble(directory: LogDirectory, options: _Options, workers: int, *, verbose: bool) -> None:
@@ -136,7 +141,7 @@ def _assemble(directory: LogDirectory, options: _Options, workers: int, *, verbo
             archives = _written(folder, plans, options, min(workers, len(plans)), progress)
             _write_sidecars(path, plans)
             if options.remove_sources and (sources or found.journals.opened):
-                publish(folder, path, archives, found.names(), found.journals.damaged)
+                publish(folder, path, archives, found.names(path), found.journals.damaged)
             elif archives:
                 publish(folder, path, archives, None)
     finally:

@@ -27,7 +27,7 @@ from ..sessions import (
     holds_messages,
     message_files,
     read_records,
-    record_path,
+    record_names,
     session_id,
     write_record,
 )
@@ -173,7 +173,8 @@ def _move(directory: Path, target: Path, group: Group) -> None:
     for folder in (target, directory, target.parent):
         sync_folder(folder)
     for session in group.sessions:
-        record_path(directory, session.id).unlink(missing_ok=True)
+        for name in record_names(directory, session.id):
+            (directory / name).unlink(missing_ok=True)
 
 
 def _by_repeat(name: str) -> tuple[int, str]:

@@ -7,19 +7,25 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ...memory.queue import LogQueue
 from ...system.process import own_identity
 from ...system.progress import make_bar
 from ..control_words import Ended, Note
+from ..descriptions import SourceDescription, describe, write_description
 from ..recovery.files import without_file
 from ..sessions import further_directories, holds_messages, new_session
+from .running import run_loop
+from .source import LogSource, SourceTable
 from .statistics import DIRECTORY_SUFFIX, LoggerStatistics, statistics_of
 from .supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 _STORAGES = ("npy", "journal")
 _POLICIES = (None, "refuse", "new", "continue")
@@ -121,6 +127,56 @@ class DataLogger:
         """What was accepted, written, synced and dropped so far; `logger_statistics` asks from another program."""
         return statistics_of(self._session.queue)
 
+    def source(
+        self,
+        code: int,
+        *,
+        name: str = "",
+        dtype: "DTypeLike" = "u1",
+        shape: tuple[int, ...] | int = (),
+        rate_hz: float | None = None,
+        unit: str = "",
+        **metadata: Any,
+    ) -> LogSource:
+        """Describe a source of this session, and return what its arrays are put into.
+
+        The description is written into the log directory at once, and assembly takes it into the archive of the
+        source (`LogArchiveReader.source`). The onset of the source is put when the logger runs.
+
+        Args:
+            code: The source_id of its messages, 0 to 255.
+            name: What to call it; the number if empty.
+            dtype: Of its arrays, of fixed size and without objects; structured ones too.
+            shape: Of the array in each message; () is one value.
+            rate_hz: How many messages a second are meant, if that is known.
+            unit: Of the values.
+            **metadata: What else there is to say; what JSON can hold.
+
+        Returns:
+            The source; it may be given to other processes by any route. The same description gives the same one.
+
+        Raises:
+            TypeError, ValueError: What no message can be, or another source has the number or the name.
+        """
+        return self._session.describe(
+            describe(
+                code, name=name, dtype=dtype, shape=shape, rate_hz=rate_hz, unit=unit,
+                onset_us=self._session.sources.onset_us, metadata=_as_json(metadata),
+            )
+        )  # fmt: skip
+
+    def running(self, rate_hz: float | None = None, duration_s: float | None = None) -> Iterator[float]:
+        """Yield the seconds since the loop began, until Ctrl-C, `stop`, or the end of the duration.
+
+        The first Ctrl-C (or SIGTERM) ends the loop after the current turn, and the program goes on behind it; a second
+        one interrupts as everywhere. In threads other than the main one, signals are left alone.
+
+        Args:
+            rate_hz: How often a second to yield; None for as often as the loop asks.
+            duration_s: When to end; None for never.
+        """
+        return run_loop(self._session.queue, rate_hz, duration_s)
+
     def start(self) -> None:
         """Start the logger process and return when it writes; nothing happens if it runs.
 
@@ -198,6 +254,17 @@ class Session:
         self._flushes = 0
         self._supervisor: Supervisor | None = None
         self._was_started = False
+        self.sources = SourceTable()
+
+    def describe(self, description: SourceDescription) -> LogSource:
+        """Add a source to the session."""
+        self._check_owner()
+        with self._turn:
+            source = self.sources.add(self.queue, description)
+            write_description(Path(self._settings["directory"]), self._settings["session"]["id"], description)
+            self.queue.hub.notes[Note.DESCRIBED] += 1
+            self.sources.put_onsets(self.queue)
+            return source
 
     @property
     def started(self) -> bool:
@@ -222,6 +289,7 @@ class Session:
                 raise RuntimeError("expected the user that made the logger to start it, got another")
             self._supervisor = Supervisor(self.queue, self._settings)
             self._was_started = True
+            self.sources.put_onsets(self.queue)
 
     def _warn_of_others(self) -> None:
         """Say once that another session's messages lie in the directory, unless the program chose what to do."""
@@ -303,9 +371,9 @@ class Session:
             if self._was_started:
                 return  # what the lanes hold is left to recovery
         lost = self.queue.discard()
-        if lost:
+        if lost > self.sources.onsets:
             warnings.warn(
-                f"{lost} messages were put into a logger that was never started, and are dropped",
+                f"{lost - self.sources.onsets} messages were put into a logger that was never started, and are dropped",
                 RuntimeWarning,
                 stacklevel=2,
             )

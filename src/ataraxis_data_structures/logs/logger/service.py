@@ -87,14 +87,26 @@ class Writer:
         earlier = tuple(message_files(self.directory))
         self._session = replace(session, started_us=time.time_ns() // 1000, earlier=earlier)
         # Programs that count message files find nothing else beside them, unless there is something to say.
-        is_told = session.storage == "journal" or session.metadata
+        is_told = session.storage == "journal" or session.metadata or self._notes[Note.DESCRIBED]
         if is_told or holds_messages(self.directory, self._settings["queue_id"]):
             write_record(self.directory, self._session)
 
-    def _end_session(self) -> None:
-        dropped = {source: count for source in range(256) if (count := self._words[4 * source + 3])}
+    def _tell_of_late_sources(self) -> None:
+        """Leave the record of a session whose first description came late: it tells which files are its own."""
         session = self._session
-        if session is None or not (dropped or record_path(self.directory, session.id).exists()):
+        if session is None or record_path(self.directory, session.id).exists():
+            return
+        if self._notes[Note.DESCRIBED]:
+            with suppress(OSError):  # tried again, and at the end
+                write_record(self.directory, session)
+
+    def _end_session(self) -> None:
+        session = self._session
+        if session is None:
+            return
+        dropped = self._drain.dropped()
+        is_told = record_path(self.directory, session.id).exists() or self._notes[Note.DESCRIBED]
+        if not (dropped or is_told):
             return
         with suppress(OSError):  # a full disk: the messages matter more
             write_record(self.directory, replace(session, ended_us=time.time_ns() // 1000, dropped=dropped))
@@ -289,6 +301,7 @@ class Writer:
 
     def _look_around(self) -> None:
         self._retire()
+        self._tell_of_late_sources()
         if not self._orphaned and not self._drain.creator_alive and not self._drain.owners_alive():
             self._close_if_abandoned()
             self._orphaned = True
