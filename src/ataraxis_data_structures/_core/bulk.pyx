@@ -7,7 +7,7 @@ lock away once.
 """
 
 from cpython.bytes cimport PyBytes_AsString
-from libc.errno cimport EEXIST, EINTR, EINVAL, ENOENT, errno
+from libc.errno cimport EACCES, EEXIST, EINTR, EINVAL, ENOENT, errno
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, strlen
@@ -16,9 +16,14 @@ import os
 
 cdef extern from "metadata.h":
     """
-    /* A pipe must not make us wait, so nothing is opened to be waited for. */
-    static int axds_open(int folder, const char *name, int follow) {
-        return openat(folder, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+    /* A pipe must not make us wait, so nothing is opened to be waited for. Reading leaves the time of access alone
+     * where that is permitted: `quiet` is cleared at the first file of somebody else. */
+    static int axds_open(int folder, const char *name, int follow, int *quiet) {
+        int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
+        int fd = openat(folder, name, flags | (*quiet ? O_NOATIME : 0));
+        if (fd >= 0 || errno != EPERM || !*quiet) return fd;
+        *quiet = 0;
+        return openat(folder, name, flags);
     }
 
     static int axds_create(int folder, const char *name, int mode) {
@@ -26,20 +31,25 @@ cdef extern from "metadata.h":
     }
 
     static int axds_is_regular(const struct stat *status) { return S_ISREG(status->st_mode); }
+
+    static int axds_has_holes(const struct stat *status) {
+        return status->st_size >= 4096 && (int64_t)status->st_blocks * 512 < (int64_t)status->st_size;
+    }
     """
     ctypedef struct timespec:
         int64_t tv_sec, tv_nsec
     ctypedef struct status_t "struct stat":
         int64_t st_size, st_ino
         int st_mode
-        timespec st_mtim, st_ctim
+        timespec st_atim, st_mtim, st_ctim
     enum:
         AXDS_LOST_TIME
         AXDS_LOST_ATTRIBUTES
     int fstat(int fd, status_t *status) nogil
-    int axds_open(int folder, const char *name, int follow) nogil
+    int axds_open(int folder, const char *name, int follow, int *quiet) nogil
     int axds_create(int folder, const char *name, int mode) nogil
     int axds_is_regular(const status_t *status) nogil
+    int axds_has_holes(const status_t *status) nogil
     int axds_copy_metadata(int source, int target, const status_t *like, int fresh, int *lost) nogil
     int axds_same_attributes(int first, int second) nogil
     Py_ssize_t read(int fd, void *room, size_t size) nogil
@@ -51,8 +61,9 @@ cdef enum Left:  # what a file can be left as, instead of a position in the buff
     LARGE = -1
     EXISTS = -2
     CHANGED = -3
+    CLOSED = -4
 
-LEFT_LARGE, LEFT_EXISTS, LEFT_CHANGED = LARGE, EXISTS, CHANGED
+LEFT_LARGE, LEFT_EXISTS, LEFT_CHANGED, LEFT_CLOSED = LARGE, EXISTS, CHANGED, CLOSED
 LOST_TIME, LOST_ATTRIBUTES = AXDS_LOST_TIME, AXDS_LOST_ATTRIBUTES
 ROW = 8  # columns of what `load_files` tells of a file
 
@@ -107,7 +118,7 @@ cdef int take(int source, int target, const char *name, uint8_t *room, Py_ssize_
     if not axds_is_regular(status):
         return EINVAL
     size[0] = status.st_size
-    if status.st_size > limit:
+    if status.st_size > limit or (target >= 0 and axds_has_holes(status)):
         return LARGE
     size[0] = fill(source, room, status.st_size + 1)  # one byte more finds the end, or that it moved
     if size[0] < 0:
@@ -128,13 +139,17 @@ cdef Py_ssize_t load(int folder, int target, const char **names, Py_ssize_t coun
     """Handle files until the buffer is full; return how many, and the errno of the next one if it failed."""
     cdef Py_ssize_t i, at = 0, length
     cdef status_t status
-    cdef int fd, code, lost
+    cdef int fd, code, lost, quiet = 1
     cdef int64_t got = 0
     for i in range(count):
         length = strlen(names[i])
         if at + length + limit >= size:
             return i
-        fd = axds_open(folder, names[i], target < 0)
+        fd = axds_open(folder, names[i], target < 0, &quiet)
+        if fd < 0 and errno == EACCES and target < 0:
+            rows[0] = CLOSED
+            rows += 8
+            continue
         if fd < 0:
             failed[0] = errno
             return i
@@ -193,12 +208,19 @@ def load_files(int folder, list names, uint8_t[::1] room, int64_t[:, ::1] rows, 
     return handled
 
 
-def copy_metadata(int source, int target) -> int:
-    """Give an open file or folder the attributes, ACLs, mode and time of another; return what it could not store."""
+def copy_metadata(int source, int target, accessed_ns) -> int:
+    """Give an open file or folder the attributes, ACLs, mode and times of another; return what it could not store.
+
+    `accessed_ns` is the source's time of access before it was read.
+    """
     cdef status_t like
     cdef int lost = 0, failed
+    cdef int64_t seconds = accessed_ns // 10**9, rest = accessed_ns % 10**9
     with nogil:
-        failed = errno if fstat(source, &like) else axds_copy_metadata(source, target, &like, 0, &lost)
+        failed = errno if fstat(source, &like) else 0
+        like.st_atim.tv_sec, like.st_atim.tv_nsec = seconds, rest
+        if not failed:
+            failed = axds_copy_metadata(source, target, &like, 0, &lost)
     if failed:
         raise OSError(failed, os.strerror(failed))
     return lost

@@ -5,6 +5,8 @@
  * - an ACL that the source lacks (a default of the target's folder) is removed;
  * - where the target cannot hold the source's ACL, the mode is narrowed: with an ACL the group bits of a mode are its mask.
  *
+ * Attributes of users come before ACLs, and those before the mode: each may close the file to its owner.
+ *
  * Labels of SELinux belong to the place and not to the file, and are left alone.
  */
 #ifndef AXDS_METADATA_H
@@ -25,6 +27,9 @@
 #define st_mtim st_mtimespec
 #define st_ctim st_ctimespec
 #endif
+#ifndef O_NOATIME
+#define O_NOATIME 0
+#endif
 
 /* What the target could not store. */
 enum { AXDS_LOST_TIME = 1, AXDS_LOST_ATTRIBUTES = 2 };
@@ -41,8 +46,12 @@ static int axds_not_kept(int code) {
            code == ENOSPC || code == ENODATA || code == ENOSYS;
 }
 
+static int axds_is_acl(const char *name) {
+    return !strcmp(name, AXDS_ACL) || !strcmp(name, AXDS_DEFAULT_ACL);
+}
+
 static int axds_is_ours(const char *name) { /* attributes that users set; the rest belongs to the system */
-    return !strncmp(name, "user.", 5) || !strcmp(name, AXDS_ACL) || !strcmp(name, AXDS_DEFAULT_ACL);
+    return !strncmp(name, "user.", 5) || axds_is_acl(name);
 }
 
 static uint32_t axds_little(const unsigned char *at, int bytes) {
@@ -79,24 +88,27 @@ static ssize_t axds_names(int fd, char *room) {
     return size < 0 && axds_not_kept(errno) ? 0 : size;
 }
 
-/* Copy the attributes named in `names`, and narrow the mode if an ACL is not kept; return 0 or the errno. */
+/* Copy one attribute, and narrow the mode if it is an ACL that is not kept; return 0 or the errno. */
+static int axds_put_attribute(int source, int target, const char *name, unsigned char *value, mode_t *mode, int *lost) {
+    ssize_t length = fgetxattr(source, name, value, AXDS_XATTR_BYTES);
+    if (length < 0) return axds_not_kept(errno) ? 0 : errno;
+    if (!fsetxattr(target, name, value, length, 0)) return 0;
+    if (!axds_not_kept(errno)) return errno;
+    if (!strcmp(name, AXDS_ACL)) *mode = axds_narrowed(*mode, value, length);
+    if (axds_is_ours(name) || !strcmp(name, "security.capability")) *lost |= AXDS_LOST_ATTRIBUTES;
+    return 0;
+}
+
+/* Copy the attributes named in `names`, ACLs last; return 0 or the errno. */
 static int axds_put_attributes(int source, int target, const char *names, ssize_t size, unsigned char *value,
                                mode_t *mode, int *lost) {
-    ssize_t at, length;
-    for (at = 0; at < size; at += strlen(names + at) + 1) {
-        const char *name = names + at;
-        if (!strcmp(name, "security.selinux")) continue;
-        length = fgetxattr(source, name, value, AXDS_XATTR_BYTES);
-        if (length < 0) {
-            if (!axds_not_kept(errno)) return errno;
-            continue;
-        }
-        if (!fsetxattr(target, name, value, length, 0)) continue;
-        if (!axds_not_kept(errno)) return errno;
-        if (!strcmp(name, AXDS_ACL)) *mode = axds_narrowed(*mode, value, length);
-        if (axds_is_ours(name)) *lost |= AXDS_LOST_ATTRIBUTES;
-    }
-    return 0;
+    ssize_t at;
+    int acls, failed = 0;
+    for (acls = 0; acls < 2; acls++)
+        for (at = 0; !failed && at < size; at += strlen(names + at) + 1)
+            if (axds_is_acl(names + at) == acls && strcmp(names + at, "security.selinux"))
+                failed = axds_put_attribute(source, target, names + at, value, mode, lost);
+    return failed;
 }
 
 /* Make the target's attributes those of the source; a fresh target has none yet. */
@@ -166,7 +178,13 @@ static int axds_same_attributes(int first, int second) {
 
 #endif
 
-/* Give `target` the attributes of `source` and the mode and time of `like`; return 0 or the errno. */
+/* Return whether a time of access is another one; some file systems keep its day only. */
+static int axds_another_day(int64_t one, int64_t other) {
+    int64_t apart = one > other ? one - other : other - one;
+    return apart > 2 * 86400;
+}
+
+/* Give `target` the attributes of `source` and the mode and times of `like`; return 0 or the errno. */
 static int axds_copy_metadata(int source, int target, const struct stat *like, int fresh, int *lost) {
     struct stat now;
     struct timespec times[2];
@@ -179,11 +197,11 @@ static int axds_copy_metadata(int source, int target, const struct stat *like, i
         if (now.st_gid != like->st_gid) mode &= ~(mode_t)S_ISGID;
     }
     if ((now.st_mode & 07777) != mode && fchmod(target, mode)) return errno;
-    times[0].tv_sec = 0;
-    times[0].tv_nsec = UTIME_NOW;
+    times[0] = like->st_atim;
     times[1] = like->st_mtim;
     if (futimens(target, times) || fstat(target, &now)) return errno;
-    if (now.st_mtim.tv_sec != like->st_mtim.tv_sec || now.st_mtim.tv_nsec != like->st_mtim.tv_nsec)
+    if (now.st_mtim.tv_sec != like->st_mtim.tv_sec || now.st_mtim.tv_nsec != like->st_mtim.tv_nsec ||
+        axds_another_day(now.st_atim.tv_sec, like->st_atim.tv_sec))
         *lost |= AXDS_LOST_TIME;
     return 0;
 }

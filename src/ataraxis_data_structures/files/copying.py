@@ -15,6 +15,7 @@ from ..system.disk import clone_file
 from ..system.progress import Meter
 from .digest import PIECE_BYTES, SMALL_BYTES, batches, in_threads, room
 from .losses import Losses
+from .walk import open_unaccessed
 
 _SOURCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TARGET = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -105,7 +106,7 @@ def _copy_large(
     hashed: bool,  # noqa: FBT001 - bound by partial
     name: str,
 ) -> Copied:
-    source_fd = os.open(name, _SOURCE, dir_fd=source)
+    source_fd = open_unaccessed(name, _SOURCE, source)
     try:
         before = os.fstat(source_fd)
         if not stat.S_ISREG(before.st_mode):
@@ -114,7 +115,7 @@ def _copy_large(
         try:
             digest = _copy_contents(source_fd, target_fd, name, before, meter, hashed=hashed)
             os.ftruncate(target_fd, before.st_size)
-            lost.add(name, copy_metadata(source_fd, target_fd))
+            lost.add(name, copy_metadata(source_fd, target_fd, before.st_atime_ns))
             after = os.fstat(source_fd)
             if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
                 raise RuntimeError(f"{name} changed while it was copied")

@@ -12,6 +12,7 @@ from xxhash import xxh3_128, xxh3_128_digest
 
 from .._core.bulk import ROW, load_files
 from ..system.progress import Meter
+from .walk import open_unaccessed
 
 # Small files share a buffer that stays in a core's cache; larger ones come in pieces, since xxhash releases the
 # interpreter's lock above 64 KiB only.
@@ -52,23 +53,31 @@ def room() -> NDArray[np.uint8]:
     return buffer
 
 
-def digest_files(root: int, names: Sequence[str], threads: int, meter: Meter) -> list[bytes]:
-    """Return H(name + contents) of each file, 16 bytes; links to files are followed."""
+def digest_files(
+    root: int,
+    names: Sequence[str],
+    threads: int,
+    meter: Meter,
+    opener: Callable[[str, int, int], int] = open_unaccessed,
+) -> list[bytes]:
+    """Return H(name + contents) of each file, 16 bytes; links to files are followed.
+
+    `opener` opens what is large and what this user may not read just so.
+    """
     found: dict[str, bytes] = {}
     large: list[str] = []
     for digests, left in in_threads(lambda batch: _digest_small(root, batch, meter), batches(names), threads, meter):
         found.update(digests)
         large += left
-    found.update(
-        zip(large, in_threads(lambda name: digest_file(root, name, meter), large, threads, meter), strict=True)
-    )
+    digests_of_large = in_threads(lambda name: digest_file(root, name, meter, opener), large, threads, meter)
+    found.update(zip(large, digests_of_large, strict=True))
     return [found[name] for name in names]
 
 
-def digest_file(root: int, name: str, meter: Meter) -> bytes:
+def digest_file(root: int, name: str, meter: Meter, opener: Callable[[str, int, int], int] = open_unaccessed) -> bytes:
     """Return H(name + contents) of one file of any size."""
     state = xxh3_128(os.fsencode(name))
-    fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=root)
+    fd = opener(name, os.O_RDONLY | os.O_CLOEXEC, root)
     try:
         buffer = room()
         while got := os.readv(fd, [buffer]):

@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 from itertools import chain, count
 from pathlib import Path
 
-from .._core.bulk import copy_metadata, unlink_files
+from .._core.bulk import LOST_TIME, copy_metadata, unlink_files
 from ..system.locks import try_lock_file
 from .losses import Losses
-from .walk import Tree, open_beneath
+from .walk import Tree, open_beneath, open_unaccessed
 
 _INSIDE = ".axds.partial"
 _LEFTOVER = re.compile(r"\..+\.(partial|removed)", re.DOTALL)
@@ -39,11 +39,11 @@ def staging_of(destination: Path, inside: str) -> Path:
 
 def without_staging(tree: Tree, inside: str) -> Tree:
     """Return a tree without what a transfer under way keeps in it."""
-    kept = (
+    files, folders, links, others = (
         [name for name in names if name != inside and not name.startswith(f"{inside}/")]
         for names in (tree.files, tree.folders, tree.links, tree.others)
     )
-    return Tree(*kept)
+    return Tree(files, folders, links, others)
 
 
 @contextmanager
@@ -78,15 +78,17 @@ def make_folders(target: int, folders: Sequence[str]) -> None:
             continue
 
 
-def make_links(source: int, target: int, links: Sequence[str]) -> None:
+def make_links(source: int, target: int, links: Sequence[str], lost: Losses) -> None:
     """Make the same links, with their times."""
     for link in links:
         status = os.stat(link, dir_fd=source, follow_symlinks=False)
         os.symlink(os.readlink(link, dir_fd=source), link, dir_fd=target)
         os.utime(link, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=target, follow_symlinks=False)
+        if os.stat(link, dir_fd=target, follow_symlinks=False).st_mtime_ns != status.st_mtime_ns:
+            lost.add(link, LOST_TIME)
 
 
-def stamp_folders(source: int, target: int, folders: Sequence[str], lost: Losses) -> None:
+def stamp_folders(source: int, target: int, tree: Tree, folders: Sequence[str], lost: Losses) -> None:
     """Give folders their attributes, modes and times; the deepest first, since each needs the way to it."""
     for folder in reversed(folders):
         with ExitStack() as opened:
@@ -94,7 +96,7 @@ def stamp_folders(source: int, target: int, folders: Sequence[str], lost: Losses
             for root in (source, target):
                 pair.append(open_beneath(root, folder))
                 opened.callback(os.close, pair[-1])
-            lost.add(folder or ".", copy_metadata(*pair))
+            lost.add(folder or ".", copy_metadata(pair[0], pair[1], tree.accessed_ns[folder]))
 
 
 def make_writable(root: int, folders: Sequence[str]) -> None:
@@ -107,6 +109,22 @@ def make_writable(root: int, folders: Sequence[str]) -> None:
                 os.fchmod(fd, mode | 0o300)
         finally:
             os.close(fd)
+
+
+def open_own(name: str, flags: int, folder: int) -> int:
+    """Open a file of one's own for reading, also one whose mode shuts out its owner: it may be a copy of another's."""
+    try:
+        return open_unaccessed(name, flags, folder)
+    except PermissionError:
+        status = os.stat(name, dir_fd=folder)
+        if status.st_uid != os.geteuid() or status.st_mode & stat.S_IRUSR:
+            raise
+    mode = stat.S_IMODE(status.st_mode)
+    os.chmod(name, mode | stat.S_IRUSR, dir_fd=folder)
+    try:
+        return open_unaccessed(name, flags, folder)
+    finally:
+        os.chmod(name, mode, dir_fd=folder)
 
 
 def publish_inside(staging: int, destination: int, tree: Tree, names: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ import os
 import stat
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,7 +41,7 @@ def transfer_directory(
     durable: bool = False,
     storage_options: Mapping[str, Any] | None = None,
 ) -> None:
-    """Copy the contents of a folder into another, with empty folders, modes and times.
+    """Copy the contents of a folder into another, with empty folders, modes, attributes, ACLs, times and holes.
 
     The copy grows in `.NAME.partial` beside the destination (in `.axds.partial` inside one that exists) and appears by
     rename, so an interrupted one is never taken for a whole one; the next call goes on with what is there. Files that
@@ -136,7 +137,7 @@ def _transfer(options: _Options, destination: Path, source: Path, root: int, tre
         names = [name for name in tree.files if name not in there]
         with options.meter("copy", root, names) as meter:
             copied = copy_files(root, target, names, options.threads, meter, options.lost, hashed=options.checked)
-        staging.make_links(root, target, tree.links)
+        staging.make_links(root, target, tree.links, options.lost)
         if options.synced:
             _sync(target, names)
         if options.checked:
@@ -146,7 +147,7 @@ def _transfer(options: _Options, destination: Path, source: Path, root: int, tre
             put = partial(copy_files, root, target, threads=1, meter=Meter("checksum"), lost=options.lost, hashed=True)
             copied |= _settle_checksum(source, root, tree, copied, put)
         if is_new:
-            staging.stamp_folders(root, target, ["", *tree.folders], options.lost)
+            staging.stamp_folders(root, target, tree, ["", *tree.folders], options.lost)
             folder.rename(destination)
         else:
             staged_names = [name for name in tree.files if name not in there] + tree.links
@@ -287,7 +288,7 @@ def finish_removal(source: Path, destination: Path) -> None:
 def _refuse_unlike(doomed: Path, root: int, destination: Path, target: int, left: Tree) -> None:
     """Raise unless the destination holds every file and link of what is about to be removed."""
     try:
-        theirs = digest_files(target, left.files, 1, Meter("compare"))
+        theirs = digest_files(target, left.files, 1, Meter("compare"), staging.open_own)
     except FileNotFoundError as error:
         raise IntegrityError(f"{doomed} holds a file that {destination} does not: {error.filename}") from error
     ours = digest_files(root, left.files, 1, Meter("compare"))
@@ -358,15 +359,17 @@ def _already_there(options: _Options, root: int, destination: Path, tree: Tree, 
 
 
 def _attributes_alike(first: int, second: int, name: str) -> bool:
-    one = os.open(name, _FILE, dir_fd=first)
-    try:
-        other = os.open(name, _FILE, dir_fd=second)
-        try:
-            return same_attributes(one, other)
-        finally:
-            os.close(other)
-    finally:
-        os.close(one)
+    with ExitStack() as opened_files:
+        pair = []
+        for folder in (first, second):
+            try:
+                pair.append(os.open(name, _FILE, dir_fd=folder))
+            except PermissionError:
+                if folder == first:
+                    raise
+                return False  # what lies there cannot be compared, and is replaced
+            opened_files.callback(os.close, pair[-1])
+        return same_attributes(*pair)
 
 
 def _looks(status: os.stat_result) -> tuple[int, int, int]:
@@ -376,7 +379,7 @@ def _looks(status: os.stat_result) -> tuple[int, int, int]:
 def _read_back(options: _Options, target: int, copied: Mapping[str, Copied]) -> None:
     names = list(copied)
     with options.meter("verify", target, names) as meter:
-        digests = digest_files(target, names, options.threads, meter)
+        digests = digest_files(target, names, options.threads, meter, staging.open_own)
     _refuse_differences(dict(zip(names, digests, strict=True)), copied)
 
 
@@ -422,14 +425,14 @@ def _publish_inside(
         if options.resetting:
             unlink_files(place, [os.fsencode(name) for name in unknown])
         staging.publish_inside(target, place, tree, names)
-        staging.stamp_folders(root, place, tree.folders, options.lost)
+        staging.stamp_folders(root, place, tree, tree.folders, options.lost)
 
 
 def _sync(target: int, names: Sequence[str]) -> None:
     """Bring everything to the disk, and out of the cache: what is read next comes from the disk."""
     syncfs(target)
     for name in names if hasattr(os, "posix_fadvise") else ():
-        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=target)
+        fd = staging.open_own(name, os.O_RDONLY | os.O_CLOEXEC, target)
         try:
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
