@@ -159,3 +159,18 @@ def test_polars_frames_come_back_as_polars_frames(store):
     frame = pl.DataFrame({"a": [1, None], "b": ["x", "y"], "c": [[1], [2, 3]]})
     store.add("t", frame)
     assert store.get("t").equals(frame)
+
+
+def test_a_table_that_a_reference_leads_to_is_compared_with_what_was_recorded(tmp_path):
+    far = tmp_path / "far.csv"
+    far.write_text("a\n1\n")
+    folio = DataFolio(tmp_path / "exp").reference_table("t", far)
+    assert folio.get_table("t", drift="raise")["a"].tolist() == [1]
+    far.write_text("a\n2\n")
+    with pytest.warns(UserWarning, match="t is not what was referred to: expected sha256"):
+        assert folio.data.t.content["a"].tolist() == [2]
+    with pytest.raises(DamagedError, match="sha256"):
+        folio.get_table("t", drift="raise")
+    assert folio.get_table("t", drift="ignore")["a"].tolist() == [2]
+    with pytest.raises(ValueError, match="drift"):
+        folio.get_table("t", drift="never")

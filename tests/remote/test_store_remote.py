@@ -1,5 +1,6 @@
 """Stores pushed to folders and to an S3-compatible server, pulled elsewhere, and read there in parts."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -321,3 +322,23 @@ def test_a_pushed_folder_is_a_store(store, tmp_path):
     shutil.rmtree(tmp_path / "there")
     assert Path(store.path).is_dir()
     assert os.listdir(tmp_path) == ["here"]
+
+
+def test_a_reference_to_an_object_records_size_and_etag_and_tells_a_change(tmp_path, bucket, options):
+    files, name = bucket
+    files.pipe_file(f"{name}/raw.bin", b"recorded")
+    uri = f"s3://{name}/raw.bin"
+    store = Store(tmp_path / "s", sync="process")
+    store.reference("r", uri, look=True, options=options)
+    store.reference("hashed", uri, sha256=True, options=options)
+    assert (store.info("r").size_bytes, store.info("r").sha256) == (8, None)
+    assert store.info("r").etag == files.info(f"{name}/raw.bin")["ETag"]
+    assert store.info("hashed").sha256 == hashlib.sha256(b"recorded").hexdigest()
+    assert store.drift("r", options=options) == store.drift("hashed", options=options) == []
+    files.pipe_file(f"{name}/raw.bin", b"Recorded")
+    assert [line.split()[1] for line in store.drift("r", options=options)] == ["etag"]
+    assert [line.split()[1] for line in store.drift("hashed", options=options)] == ["etag", "sha256"]
+    assert [line.split()[1] for line in store.drift("hashed", options=options, deep=False)] == ["etag"]
+    files.rm(f"{name}/raw.bin")
+    assert "got none" in store.drift("r", options=options)[0]
+    assert options["secret"] not in (store.path / ".axds/ledger").read_text().split('"')

@@ -332,7 +332,7 @@ def test_a_folio_imports_nothing_but_the_store_and_opens_nothing(path):
         if isinstance(node, ast.Import):
             assert {one.name for one in node.names} <= set()
         elif isinstance(node, ast.ImportFrom):
-            plain = {"collections.abc", "contextlib", "datetime", "html", "pathlib", "typing"}
+            plain = {"collections.abc", "contextlib", "datetime", "html", "pathlib", "typing", "warnings"}
             assert node.module in plain if not node.level else node.level <= 2 or node.module == "errors"
         elif isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")

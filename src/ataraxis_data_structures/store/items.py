@@ -28,6 +28,8 @@ class Item:
     path: Path | None = None
     file: str | None = None
     uri: str | None = None
+    etag: str | None = None  # of what a reference leads to
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ def item_of(name: str, entry: Entry, root: Path) -> Item:
             path=root / _text(op["view"]) if "view" in op else None,
             file=_text(op["file"]) if "file" in op else None,
             uri=_text(op["uri"]) if "uri" in op else None,
+            etag=_text(op["etag"]) if "etag" in op else None,
+            sha256=_text(op["sha256"]) if "sha256" in op else None,
         )
     except (TypeError, ValueError, KeyError) as error:
         raise errors.DamagedError(

@@ -22,6 +22,7 @@ _OF_A_PUT = (
     "inputs",
     "meta",
     "sha256",
+    "etag",
     "data",
     "uri",
 )

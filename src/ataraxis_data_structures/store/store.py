@@ -24,6 +24,7 @@ from .ledger.fold import ENDED, Entry, Fold, Op
 from .ledger.history import History
 from .names import FOLDER, STAGING, checked, contained, default_view, split_version
 from .payloads import StagedFile, StoredPayload, read_kind
+from .remote import outside
 from .remote.share import Shared, pull, push
 from .settings import create as create_store
 from .settings import read_settings
@@ -150,22 +151,53 @@ class Store:
         name: str,
         uri: str,
         *,
-        sha256: str | None = None,
+        sha256: str | bool | None = None,
+        look: bool | None = None,
+        options: Mapping[str, Any] | None = None,
         note: str = "",
         inputs: Iterable[str] = (),
         meta: Mapping[str, Any] | None = None,
         overwrite: bool = True,
         if_version: int | None = None,
     ) -> int:
-        """Record where data lies that the store does not keep; returns the version."""
+        """Record where data lies that the store does not keep; returns the version.
+
+        Args:
+            name: As in `add`.
+            uri: A path, or a URL that fsspec takes.
+            sha256: The hash of the data, or whether to read them for it; by default a file of this machine of up to
+                64 MiB is read.
+            look: Whether to record size and ETag, by which `drift` tells a change; by default of a path that exists.
+            options: Of the URL's file system, as keys and endpoints; kept nowhere.
+            note: As in `add`.
+            inputs: As in `add`.
+            meta: As in `add`.
+            overwrite: As in `add`.
+            if_version: As in `add`.
+        """
         self._check_writable()
         if not isinstance(uri, str):
             raise TypeError(f"expected a URI as text, got {type(uri).__name__}")
         op = self._described({"op": "put", "name": checked(name), "kind": "reference", "uri": uri}, note, meta)
-        if sha256 is not None:
-            op["sha256"] = sha256
+        op.update(outside.recorded(uri, options, look=look, sha256=sha256))
         inputs = self._input_names(inputs)
         return self._commit([Change(op, inputs=inputs, overwrite=overwrite, if_version=if_version)])
+
+    def drift(self, name: str, *, deep: bool = True, options: Mapping[str, Any] | None = None) -> Names:
+        """Return how the data of a reference differ from what was recorded of them; an empty list if they do not.
+
+        Args:
+            name: The reference, or `name@version`.
+            deep: Whether a recorded hash is compared too where that reads much, or reads over a network.
+            options: Of the URL's file system, as keys and endpoints; kept nowhere.
+
+        Raises:
+            StoreError: It is no reference, or nothing was recorded of its data.
+        """
+        op = self._find(name)[1].op or {}
+        if op.get("kind") != "reference":
+            raise StoreError(f"expected a reference, got {name}, which is of kind {op.get('kind')}")
+        return outside.differences(op, op["uri"], options, is_hashed=deep)
 
     def extend(self, name: str, rows: Any) -> int:
         """Append rows to an array without writing its others again, and make it if there is none.
@@ -364,7 +396,7 @@ class Store:
         return self._read(name, "read", is_trusted=trust)
 
     def open(self, name: str, *, trust: bool = False) -> Any:
-        """Return a value mapped or read on demand, unchecked: an array is a read-only map of its payload."""
+        """Return a value mapped or read on demand, unchecked: an array as a read-only map, a reference as a file."""
         return self._read(name, "open", is_trusted=trust)
 
     def checked_file(self, name: str) -> Path | None:
@@ -563,7 +595,9 @@ class Store:
             base, entry, fold = self._find(name)
             payload, kind, about = self._payload(base, entry, fold, is_trusted=is_trusted)
             try:
-                return getattr(kind, how)(payload, about) if kind else payload.uri
+                if kind is None:
+                    return payload.uri if how == "read" else outside.open_uri(str(payload.uri))
+                return getattr(kind, how)(payload, about)
             except (DamagedError, FileNotFoundError):
                 # A version that was replaced meanwhile may be gone: the newer one counts.
                 if self._find(name)[1] is entry:

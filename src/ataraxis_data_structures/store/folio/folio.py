@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
+from warnings import warn
 
-from ...errors import StoreError
+from ...errors import DamagedError, StoreError
 from ..items import Item
 from ..kinds import kind_for
 from ..kinds.model import TORCH, TorchModel, framework_of, rebuilt
@@ -30,6 +31,8 @@ from .types import (
     view_of,
 )
 from .views import DataView, MetadataView
+
+Drift = Literal["warn", "raise", "ignore"]
 
 
 class DataFolio:
@@ -122,7 +125,14 @@ class DataFolio:
         return self._put(name, Path(path), **options)
 
     def reference_table(
-        self, name: str, reference: str | Path | None = None, *, path: str | Path | None = None, **options: Any
+        self,
+        name: str,
+        reference: str | Path | None = None,
+        *,
+        path: str | Path | None = None,
+        sha256: str | bool | None = None,
+        look: bool | None = None,
+        **options: Any,
     ) -> Self:
         """Record where a table lies, which is not copied.
 
@@ -130,13 +140,15 @@ class DataFolio:
             name: As in `add_data`.
             reference: A path or URL of a Parquet or CSV file.
             path: Another word for it.
+            sha256: The hash of the data, or whether to read them for it.
+            look: Whether to record size and ETag, by which a later change is told; by default of a path that exists.
             options: As in `add_data`.
         """
         where = path if reference is None else reference
         if where is None or (reference is not None and path is not None):
             raise StoreError("expected a reference or a path, got neither or both")
         _check_name(name)
-        self.store.reference(name, str(where), **_options(**options))
+        self.store.reference(name, str(where), sha256=sha256, look=look, **_options(**options))
         return self
 
     def add_model(
@@ -190,24 +202,40 @@ class DataFolio:
 
     # Reading
 
-    def get_data(self, name: str, *, trust: bool = False) -> Any:
+    def get_data(self, name: str, *, trust: bool = False, drift: Drift = "warn") -> Any:
         """Return a value in the form in which it was added; the path of a file, the table of a reference.
 
         Args:
             name: The item, or `name@version`.
             trust: Whether to read a pickle that somebody else wrote, which runs code of its writer.
+            drift: What to do about a table that a reference leads to and that is no more what was recorded of it:
+                "warn", "raise" (then a recorded hash is compared wherever the table lies), or "ignore".
 
         Raises:
             KeyError: There is no such item.
             DamagedError: Its bytes are not what was added.
             UntrustedError: It is a pickle that another user wrote.
         """
-        found = self.store.get(name, trust=trust)
-        return table_at(found) if type_of(self.store.info(name)) == REFERENCE else found
+        if self.store.info(name).kind != "reference":
+            return self.store.get(name, trust=trust)
+        self._check_drift(name, drift)
+        return table_at(self.store.get(name))
 
-    def get_table(self, name: str) -> Any:
-        """Return a table, also that of a reference."""
-        return self._get(name, TABLE, REFERENCE)
+    def _check_drift(self, name: str, drift: Drift) -> None:
+        if drift not in ("warn", "raise", "ignore"):
+            raise ValueError(f"expected drift of 'warn', 'raise' or 'ignore', got {drift!r}")
+        item = self.store.info(name)
+        if drift == "ignore" or not (item.size_bytes or item.etag or item.sha256):
+            return
+        found = self.store.drift(name, deep=drift == "raise")
+        if found and drift == "raise":
+            raise DamagedError(f"{name} is not what was referred to: {'; '.join(found)}")
+        if found:
+            warn(f"{name} is not what was referred to: {'; '.join(found)}", stacklevel=4)
+
+    def get_table(self, name: str, *, drift: Drift = "warn") -> Any:
+        """Return a table, also that of a reference; `drift` as in `get_data`."""
+        return self._get(name, TABLE, REFERENCE, drift=drift)
 
     def get_numpy(self, name: str) -> Any:
         """Return an array with its dtype and shape."""
@@ -389,9 +417,9 @@ class DataFolio:
         )
         return self
 
-    def _get(self, name: str, *types: str, trust: bool = False) -> Any:
+    def _get(self, name: str, *types: str, trust: bool = False, drift: Drift = "warn") -> Any:
         self._checked(name, *types)
-        return self.get_data(name, trust=trust)
+        return self.get_data(name, trust=trust, drift=drift)
 
     def _checked(self, name: str, *types: str) -> Item:
         _check_name(name)

@@ -49,7 +49,7 @@ def size_of(op: Op | None) -> int:
 
 
 _TYPES: dict[str, type] = {
-    **dict.fromkeys(("kind", "hash", "file", "view", "note", "uri", "data", "sha256"), str),
+    **dict.fromkeys(("kind", "hash", "file", "view", "note", "uri", "data", "sha256", "etag"), str),
     "about": dict, "meta": dict, "inputs": list, "bytes": int,
 }  # fmt: skip
 _OF_A_PAYLOAD = frozenset({"kind", "about", "bytes", "hash", "file", "view"})
