@@ -3,8 +3,10 @@
 # ledger/    the one append-only file: its lines, what names mean after them, how a transaction gets into it
 # kinds/     how a value becomes a payload and comes back: one module for each kind
 # upkeep/    what a store takes, whether it is whole, how it is brought back
+# memo/      results of functions, computed once
 # names      what an item may be called, and where its files lie
 # payloads   files that are written once, and how their bytes are checked; grown: those of appended arrays
 # views      the plain files that people see
 # store      the class Store, with batch, queries and items, which is what it tells of an item
+# programs   the verbs of Store for programs: memo
 # folio/     the class DataFolio, a face over Store

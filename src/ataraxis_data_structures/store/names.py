@@ -9,7 +9,7 @@ from ..errors import DamagedError, StoreError
 
 FOLDER = ".axds"
 SETTINGS, LEDGER, MIRROR, LOCK = "store.json", "ledger", "mirror", "lock"
-PAYLOADS, STAGING = "payloads", "tmp"
+PAYLOADS, STAGING, MEMO = "payloads", "tmp", "memo"
 
 _NAME_BYTES = 200
 _SEGMENT = re.compile(r"\w[\w.-]*")

@@ -24,6 +24,7 @@ from .ledger.fold import ENDED, Entry, Fold, Op
 from .ledger.history import History
 from .names import FOLDER, STAGING, checked, contained, default_view, split_version
 from .payloads import StagedFile, StoredPayload, read_kind
+from .programs import Programs
 from .remote import outside
 from .remote.share import Shared, pull, push
 from .settings import create as create_store
@@ -45,7 +46,7 @@ Versions = list[int]
 Faults = list[Fault]
 
 
-class Store:
+class Store(Programs):
     """A folder of plain files with a history: every version of every item stays, and no crash loses one.
 
     Args:

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from . import platform
 from .platform import FCNTL
@@ -43,6 +45,65 @@ def unlock_file(descriptor: int) -> None:
     """Give an flock back, also for the children that inherited its descriptor."""
     if FCNTL is not None:
         FCNTL.flock(descriptor, FCNTL.LOCK_UN)
+
+
+_held: set[int] = set()  # descriptors of `held_file`, which a forked child must not keep locked
+_held_change = threading.Lock()
+
+
+@contextlib.contextmanager
+def held_file(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock by a file of its own, however long another process or thread has it; then remove it.
+
+    A holder that ends in any way frees it, also one whose forked children live on.
+    """
+    descriptor = _open_held(path)
+    try:
+        yield
+    finally:
+        # Removed while it is locked: who waits for this file finds that it is no longer the one of that name.
+        with _held_change:
+            if descriptor in _held:  # else this is a forked child
+                _held.discard(descriptor)
+                path.unlink(missing_ok=True)
+                unlock_file(descriptor)
+                os.close(descriptor)
+
+
+def _open_held(path: Path) -> int:
+    while True:
+        with _held_change:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            _held.add(descriptor)
+        try:
+            if FCNTL is not None:
+                FCNTL.flock(descriptor, EXCLUSIVE)
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        except FileNotFoundError:  # removed by its last holder
+            pass
+        except BaseException:
+            _close_held(descriptor)
+            raise
+        _close_held(descriptor)
+
+
+def _close_held(descriptor: int) -> None:
+    with _held_change:
+        _held.discard(descriptor)
+        os.close(descriptor)
+
+
+def _drop_held() -> None:
+    """Close what the parent holds: the lock is the parent's, and a copy of its descriptor would keep it."""
+    global _held_change  # noqa: PLW0603 another thread may have held it at the fork
+    _held_change = threading.Lock()
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_drop_held)
 
 
 @contextlib.contextmanager
