@@ -1,9 +1,11 @@
 """Every state of a log against every look at it: answer, exit status, and the next command."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 import warnings
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from ataraxis_data_structures import LogPackage, ProcessingTracker, assemble_log_archives
-from conftest_cli import ONSET_US, record
+from conftest_cli import ONSET_US, PROGRAM, record
 from logtools import logger_in
 
 SOUND = {"messages": 60, "gap_us": 0, "sources": (1,)}
@@ -29,6 +31,7 @@ class Look(NamedTuple):
     words: tuple[str, ...] = ()
     sessions: int = 1
     dropped: bool = False
+    gaps: int | None = 0  # None: an archive is damaged
 
 
 def empty(root, stack):
@@ -175,8 +178,8 @@ STATES = {
     merged: Look("assembled", 0, 0, 0, 0, ("check sums", "rate Hz", "all checks passed", "nothing is known")),
     two_sessions: Look("not assembled", 0, 1, 1, 0, (NEXT_SPLIT, NEXT_SPLIT, "sessions", "nothing"), sessions=2),
     dropped: Look("not assembled", 0, 1, 1, 0, ("dropped", "dropped", "drops", "dropped"), dropped=True),
-    gaps: Look("not assembled", 0, 1, 1, 0, ("gaps", "gaps", "gaps", "nothing is known")),
-    cut_archive: Look("assembled", 1, 1, 1, 0, ("1_log.npz", "1_log.npz", "1_log.npz", "nothing is known")),
+    gaps: Look("not assembled", 0, 1, 1, 0, ("gaps", "gaps", "gaps", "nothing is known"), gaps=1),
+    cut_archive: Look("assembled", 1, 1, 1, 0, ("1_log.npz", "1_log.npz", "1_log.npz", "nothing is known"), gaps=None),
     damaged_journal: Look("not assembled", 0, 1, 1, 1, ("damaged", "rate Hz", "journals", "axds log verify")),
     foreign_files: Look("assembled", 0, 0, 0, 0, ("check sums", "rate Hz", "all checks passed", "nothing is known")),
     in_use: Look("recording", 0, 0, 0, 1, ("recorded", "rate Hz", "all checks passed", "at work")),
@@ -195,19 +198,94 @@ def test_each_look_tells_the_state_and_the_next_command(axds, tmp_path, state):
         if want.state:
             (row,) = listed.json
             assert (row["sessions"], row["dropped"] > 0) == (want.sessions, want.dropped)
+            assert (row["gaps"], row["failed_jobs"]) == (want.gaps, int(state is failed_jobs))
         verify, show = axds("log", "verify", directory), axds("log", "show", directory)
         page = tmp_path / "report.html"
         report = axds("log", "report", directory, "-o", page)
-        json = [axds("log", *words, directory, "--json") for words in (("show",), ("verify",), ("report", "-o", page))]
+        as_json = [
+            axds("log", *words, directory, "--json") for words in (("show",), ("verify",), ("report", "-o", page))
+        ]
         assert sorted(tmp_path.rglob("*")) == sorted([*before, *([page] if page.exists() else [])])
         recover = axds("log", "recover", directory, "--patience", "0.2")
         assert (show.status, verify.status, report.status, recover.status) == want[1:5], (show, verify, report, recover)
-        assert [got.status for got in json] == [want.show, want.verify, want.report]
+        assert [got.status for got in as_json] == [want.show, want.verify, want.report]
         for word, got in zip(want.words, (verify, show, report, recover), strict=True):
             assert word in got.out + got.err, got
         if want.verify:
             assert "all checks passed" not in report.out
             assert not page.exists() or "all checks passed" not in page.read_text()
+
+
+def test_doctor_counts_the_logs_below_its_folder_and_names_what_waits(axds, tmp_path):
+    states = (empty, interrupted_in_lanes, two_sessions, dropped, gaps, cut_archive, assembled, failed_jobs)
+    with ExitStack() as stack:
+        places = {state: str(state(tmp_path / state.__name__, stack)) for state in states}
+        plan = ("--sources", "1", "--rate", "10", "--seconds", "0.5", "--storage", "journal")
+        got = axds("doctor", tmp_path, *plan, "--json")
+        assert axds("log", "recover", places[interrupted_in_lanes]).status == 0
+    found = {finding["name"]: finding for finding in got.json["findings"]}
+    count = found["logs here"]["figures"]
+    assert (count["logs"], count["interrupted"], count["failed_jobs"]) == (7, 1, 1)
+    assert count["sessions"] == 8
+    assert min(count["dropped"], count["gaps"]) > 0
+    assert (got.status, found[places[interrupted_in_lanes]]["passed"]) == (1, False)
+    wanted = {
+        interrupted_in_lanes: "axds log recover",
+        two_sessions: "axds log split",
+        dropped: "axds log assemble",
+        gaps: "axds log assemble",
+        cut_archive: "axds log verify",
+        failed_jobs: "axds log verify",
+    }
+    assert {place: found[place]["advice"] for place in places.values() if place in found} == {
+        places[state]: f"`{command} {places[state]}`" for state, command in wanted.items()
+    }
+
+
+def test_nothing_is_drawn_of_a_log_whose_messages_wait_for_recovery(axds, tmp_path):
+    directory = interrupted_in_lanes(tmp_path, None)
+    got = axds("log", "plot", directory, "-o", tmp_path / "rates.png")
+    assert (got.status, NEXT_RECOVER in got.err) == (1, True)
+    assert not (tmp_path / "rates.png").exists()
+    assert axds("log", "recover", directory).status == 0
+
+
+def test_top_tells_sessions_failed_jobs_drops_and_gaps(axds, tmp_path):
+    directory = sound(tmp_path, None)
+    tracker = ProcessingTracker(directory / "tracker.yaml")
+    tracker.fail_job(tracker.initialize_jobs([("video", "s1")])[0], "a camera is missing")
+    with warnings.catch_warnings(), logger_in(tmp_path, "rig", storage="journal", session="continue") as logger:
+        warnings.simplefilter("ignore")
+        logger.start()
+        watch = subprocess.Popen(
+            [*PROGRAM, "log", "top", "rig", "--json", "--every", "0.2"], stdout=subprocess.PIPE, text=True
+        )
+        looks = documents(watch.stdout)
+        next(looks)
+        for number in range(1, 2001):  # for two looks at least, then silence
+            logger.input_queue.put(LogPackage(1, number, np.zeros(8, np.uint8)))
+            if number % 4 == 0:
+                time.sleep(0.001)
+        deadline = time.monotonic() + 60
+        while (found := next(looks))["sources"][0]["gaps"] != 1:
+            assert time.monotonic() < deadline
+        text = axds("log", "top", "rig", "--count", "1", "--every", "0.1").out
+        logger.stop()
+    watch.communicate(timeout=60)
+    assert (found["sessions"], found["failed_jobs"], found["sources"][0]["dropped"]) == (2, 1, 0)
+    assert found["directory"] == str(directory)
+    assert "2 sessions" in text
+    assert "axds jobs status" in text
+
+
+def documents(stream):
+    """Yield the JSON documents of a stream."""
+    text = ""
+    for line in stream:
+        text += line
+        if line == "}\n":
+            yield json.loads(text)
+            text = ""
 
 
 def test_what_was_told_is_still_told_after_assembly_merge_and_transfer(axds, tmp_path):

@@ -1,4 +1,4 @@
-"""Examine this machine as a rig: shared memory, clock, disk, and whether it holds the sources you plan.
+"""Examine this machine as a rig: shared memory, clock, disk, the logs in DIRECTORY, and whether it holds your plan.
 
 The last is tried out: as many processes as sources put messages of that size at that rate into a logger that writes
 to DIRECTORY. Status 1 if something would go wrong; each finding says what to do.
@@ -17,6 +17,7 @@ from .advice import require_directory
 from .checkup.clock import examine_clock
 from .checkup.disk import examine_disk
 from .checkup.finding import Finding
+from .checkup.logs import examine_logs
 from .checkup.memory import examine_memory
 from .checkup.rig import Plan, examine_rig
 from .render import add_json, print_json, shows_progress
@@ -45,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         lambda: examine_memory(plan),
         examine_clock,
         lambda: examine_disk(plan),
+        lambda: examine_logs(plan.directory),
         lambda: examine_rig(plan),
     )
     findings: list[Finding] = []

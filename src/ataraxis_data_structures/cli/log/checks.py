@@ -15,6 +15,7 @@ from ..render import human_seconds, human_time
 from .report_page.figures import Figures
 from .report_page.page import Check
 from .session import Contents, passed_over
+from .trackers import count_failed
 
 _MOST_NAMES = 5
 
@@ -75,7 +76,7 @@ def _check_gaps(figures: Sequence[Figures]) -> list[Check]:
 def _check_jobs(jobs: Sequence[dict[str, Any]]) -> list[Check]:
     checks = []
     for tracker in jobs:
-        failed = sum(1 for job in tracker["jobs"] if str(job.get("status", "")).lower() == "failed")
+        failed = count_failed(tracker)
         if failed:
             said = f"{failed:,} failed; `axds jobs status {tracker['name']}` tells why"
             checks.append(Check(f"jobs of {tracker['name']}", said, passed=False))

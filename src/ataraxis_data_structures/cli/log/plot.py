@@ -14,10 +14,10 @@ import numpy as np
 
 from ...system.atomic import atomic_write
 from ..render import add_json, print_json, require
-from ..terminal import print_line
+from ..terminal import print_error, print_line
 from .options import add_gap_limit, gap_limit_us
 from .report_page.figures import Figures, figures_of
-from .session import load_series, require_log, tell_passed_over
+from .session import Contents, load_series, require_log, tell_passed_over
 
 _FORMATS = ("png", "svg")
 _ACCENT, _GAP, _QUIET = "#2563c9", "#c9470d", "#616b7a"
@@ -50,6 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     if len(wanted) > _MOST_ROWS:
         raise ValueError(f"expected at most {_MOST_ROWS} sources in a picture, got {len(wanted)}; choose with --source")
     figures = [figures_of(one, gap_limit_us(arguments)) for one in series if one.source in wanted]
+    if not figures:
+        raise ValueError(f"{arguments.directory}: expected messages to draw, got none{_next(contents)}")
     drawn = _draw(figures)
     with atomic_write(arguments.output, binary=True) as file:
         drawn.savefig(file, format=kind, dpi=arguments.dpi)
@@ -57,7 +59,15 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"output": arguments.output, "sources": [one.document() for one in figures]})
     else:
         print_line(f"{arguments.output}: {len(figures)} sources")
+    if remark := _next(contents):
+        print_error(f"{arguments.output} shows what is in the files{remark}")
     return 0
+
+
+def _next(contents: Contents) -> str:
+    if contents.state != "interrupted":
+        return ""
+    return f"; its recording was interrupted: `axds log recover {contents.directory}` completes it"
 
 
 def _draw(figures: list[Figures]) -> Any:

@@ -204,15 +204,7 @@ def _from_archive(path: Path) -> tuple[int | None, NDArray[np.uint64], NDArray[n
         onset: int | None = int(reader.onset_timestamp_us)
     except ArchiveError:  # none in it; if it is damaged, the next line says so
         reader, onset = LogArchiveReader(path, 0), None
-    count = reader.message_count
-    contents = Archive(path)
-    times, sizes = np.empty(count, np.uint64), np.empty(count, np.int64)
-    done = 0
-    for found, payloads in contents.messages(np.arange(len(contents) - count, len(contents)), check=False):
-        times[done : done + len(found)] = found
-        sizes[done : done + len(found)] = [payload.size for payload in payloads]
-        done += len(found)
-    return onset, times + np.uint64(onset or 0), sizes
+    return onset, reader.timestamps, reader.payload_sizes.astype(np.int64)
 
 
 def _by_number(source: str) -> tuple[int, str]:

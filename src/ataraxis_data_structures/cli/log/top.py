@@ -1,7 +1,9 @@
 """Watch a running logger from another terminal: what each source and each producer does, until it ends or Ctrl-C.
 
 NAME is the name that the program gave its DataLogger. Lag is how long ago the logger process had nothing left to
-write. Nothing is asked of the rig's processes: the figures lie in shared memory.
+write. Gaps are times, while this looks, in which a source put nothing for five times as long as a message of it took
+before; `axds log show` counts those of the whole log. Nothing is asked of the rig's processes: the figures lie in
+shared memory.
 
 Example:
     axds log top my_rig
@@ -11,7 +13,7 @@ Example:
 import argparse
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...logs.logger.statistics import LoggerStatistics, queue_of_logger, statistics_of
@@ -19,7 +21,10 @@ from ...memory.queue import LogQueue
 from ...system import platform
 from ..render import add_json, human_bytes, human_seconds, print_json, table_lines
 from ..screen import draw, screen
-from ..terminal import print_line
+from ..terminal import escaped, print_line
+from .report_page.figures import GAP_FACTOR
+from .session import look_into
+from .trackers import count_failed, jobs_beside
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     live = not arguments.json and sys.stdout.isatty()
     queue = _queue_of(arguments.name)  # mapped once: a look reads words and opens nothing
     with screen(live=live):
-        return _watch(arguments, queue, live=live)
+        return _watch(arguments, queue, _beside(queue), live=live)
 
 
 def _queue_of(name: str) -> LogQueue:
@@ -48,15 +53,50 @@ def _queue_of(name: str) -> LogQueue:
         ) from error
 
 
-def _watch(arguments: argparse.Namespace, queue: LogQueue, *, live: bool) -> int:
+@dataclass
+class _Pace:
+    """How often a source puts, and when it fell silent."""
+
+    accepted: int
+    put_s: float
+    rate_hz: float = 0.0
+    gaps: int = 0
+    is_silent: bool = False
+
+    def look(self, accepted: int, now_s: float) -> None:
+        """Take a new count; silence that is long for this source is one gap until it ends."""
+        waited_s = now_s - self.put_s
+        if accepted > self.accepted:
+            self.rate_hz = (accepted - self.accepted) / waited_s
+            self.accepted, self.put_s, self.is_silent = accepted, now_s, False
+        elif self.rate_hz * waited_s > GAP_FACTOR and not self.is_silent:
+            self.gaps, self.is_silent = self.gaps + 1, True
+
+
+def _beside(queue: LogQueue) -> dict[str, Any]:
+    """Return what lies in the logger's directory already; looked at once, since that reads the disk."""
+    try:
+        contents = look_into(queue.directory) if queue.directory else None
+    except OSError:  # removed, or seen from another container
+        contents = None
+    if contents is None:
+        return {"directory": queue.directory, "sessions": 1, "failed_jobs": 0}
+    failed = sum(map(count_failed, jobs_beside(contents)))
+    return {"directory": queue.directory, "sessions": max(len(contents.sessions()), 1), "failed_jobs": failed}
+
+
+def _watch(arguments: argparse.Namespace, queue: LogQueue, beside: dict[str, Any], *, live: bool) -> int:
     before, looked_s, looks = statistics_of(queue), time.monotonic(), 0
+    paces = {number: _Pace(source.accepted, looked_s) for number, source in before.sources.items()}
     while True:
         time.sleep(max(arguments.every, 0.05))
         if not (platform.FOLDER / queue.name).exists():
             print_line("the logger has ended")
             return 0
         now, now_s = statistics_of(queue), time.monotonic()
-        document = _document(before, now, now_s - looked_s)
+        for number, source in now.sources.items():
+            paces.setdefault(number, _Pace(0, looked_s)).look(source.accepted, now_s)
+        document = beside | _document(before, now, now_s - looked_s, paces)
         before, looked_s, looks = now, now_s, looks + 1
         if arguments.json:
             print_json(document)
@@ -67,7 +107,9 @@ def _watch(arguments: argparse.Namespace, queue: LogQueue, *, live: bool) -> int
             return 0
 
 
-def _document(before: LoggerStatistics, now: LoggerStatistics, elapsed_s: float) -> dict[str, Any]:
+def _document(
+    before: LoggerStatistics, now: LoggerStatistics, elapsed_s: float, paces: dict[int, _Pace]
+) -> dict[str, Any]:
     """Return the counts of now and the rates since before."""
     sources = []
     for number, source in sorted(now.sources.items()):
@@ -81,6 +123,7 @@ def _document(before: LoggerStatistics, now: LoggerStatistics, elapsed_s: float)
                 "written_per_s": (source.written - written) / elapsed_s,
                 "bytes_per_s": (source.bytes - size) / elapsed_s,
                 "waiting": max(source.accepted - source.written, 0),
+                "gaps": paces[number].gaps,
             }
         )
     return asdict(now) | {"sources": sources, "producers": [asdict(producer) for producer in now.producers]}
@@ -90,6 +133,10 @@ def _print(name: str, document: dict[str, Any], *, live: bool) -> None:
     lines = [_headline(name, document), "", *_source_lines(document["sources"])]
     if document["producers"]:
         lines += ["", *_producer_lines(document["producers"])]
+    if document["sessions"] > 1:
+        lines += ["", f"{document['sessions']} sessions lie in {escaped(document['directory'])}; assembly parts them"]
+    if document["failed_jobs"]:
+        lines += ["", f"{document['failed_jobs']:,} failed jobs beside it; `axds jobs status` tells why"]
     draw(lines, live=live)
 
 
@@ -115,6 +162,7 @@ def _source_lines(sources: list[dict[str, Any]]) -> list[str]:
             "written": source["written"],
             "synced": source["synced"],
             "drops": source["dropped"],
+            "gaps": source["gaps"],
         }
         for source in sources
     ]

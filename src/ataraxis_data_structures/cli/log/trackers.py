@@ -35,6 +35,11 @@ def jobs_beside(contents: Contents, named: Sequence[Path] = ()) -> list[dict[str
     return [tracker for tracker in found if tracker["jobs"]]
 
 
+def count_failed(tracker: dict[str, Any]) -> int:
+    """Return how many jobs of a tracker failed."""
+    return sum(1 for job in tracker["jobs"] if str(job.get("status", "")).lower() == "failed")
+
+
 def _yaml_files(folder: Path, contents: Contents) -> list[Path]:
     try:
         with os.scandir(folder) as entries:

@@ -137,7 +137,7 @@ class LogArchiveReader:
             Shape (gaps, 2), dtype uint64: the time (UTC, microseconds) of the message before each gap, and the length
             of the gap in microseconds.
         """
-        times = self.timestamps
+        times = np.sort(self.timestamps)  # an archive of another program may be in any order
         intervals = np.diff(times)
         positive = intervals[intervals > 0]
         if not len(positive):
