@@ -7,7 +7,7 @@ import pytest
 from ataraxis_data_structures import _core
 
 HARNESS = Path(__file__).with_name("lane_harness.c")
-HEADERS = Path(_core.__file__).parent
+HEADERS = Path(_core.__file__).parent / "include"
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-parameter"]
 
 

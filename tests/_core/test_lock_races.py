@@ -9,7 +9,7 @@ import pytest
 import ataraxis_data_structures
 
 HERE = Path(__file__).parent
-HEADERS = Path(ataraxis_data_structures.__file__).parent / "_core"
+HEADERS = Path(ataraxis_data_structures.__file__).parent / "_core" / "include"
 
 
 def build(folder, *flags, source=HERE / "lock_stress.c"):

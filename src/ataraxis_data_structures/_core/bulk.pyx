@@ -14,7 +14,7 @@ from libc.string cimport memcpy, strlen
 
 import os
 
-cdef extern from "metadata.h":
+cdef extern from "include/metadata.h":
     """
     /* A pipe must not make us wait, so nothing is opened to be waited for. Reading leaves the time of access alone
      * where that is permitted: `quiet` is cleared at the first file of somebody else. */

@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from .crc cimport axds_crc_init
 
 
-cdef extern from "frame.h" nogil:
+cdef extern from "include/frame.h" nogil:
     enum:
         AXDS_MARK
         AXDS_RECORD_BYTES

@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from .frame cimport axds_external
 
 
-cdef extern from "lane.h" nogil:
+cdef extern from "include/lane.h" nogil:
     enum:
         AXDS_NEW
         AXDS_RUNNING

@@ -1,7 +1,7 @@
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-cdef extern from "lock.h" nogil:
+cdef extern from "include/lock.h" nogil:
     const uint64_t AXDS_CROWDED_NS
     ctypedef struct axds_lock:
         uint64_t generation

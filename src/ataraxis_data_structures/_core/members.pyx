@@ -13,7 +13,7 @@ from .crc cimport axds_crc_init
 from .npy cimport AXDS_NPY_NAME_BYTES, axds_npy_name, axds_npy_parse_name
 from .zipdir cimport axds_zip_member_span, axds_zip_put, axds_zip_put_entry, axds_zip_put_member
 
-cdef extern from "members.h" nogil:
+cdef extern from "include/members.h" nogil:
     enum:
         AXDS_FROM_FILE
         AXDS_FROM_ARCHIVE

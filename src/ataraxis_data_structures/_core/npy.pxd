@@ -1,7 +1,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
-cdef extern from "npy.h" nogil:
+cdef extern from "include/npy.h" nogil:
     enum:
         AXDS_NPY_HEADER_BYTES
         AXDS_NPY_STAMP_BYTES

@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from .crc cimport axds_crc_init
 
 
-cdef extern from "zipdir.h" nogil:
+cdef extern from "include/zipdir.h" nogil:
     enum:
         AXDS_ZIP_FINE
         AXDS_ZIP_OVERLAP

@@ -1,4 +1,4 @@
-"""The bytes of a journal around its records: name, header page, checkpoints. The record is drawn in _core/frame.h.
+"""The bytes of a journal around its records: name, header page, checkpoints. The record is drawn in _core/include/frame.h.
 
     0     magic "AXDSJRNL"    u32 version    u32 salt    u64 queue id    u32 number    u32 storage
     32    u64 created (UTC us)    16 bytes boot id    u32 bytes of this page    u32 CRC-32C of all before
