@@ -19,7 +19,7 @@ _PUBLIC = {
         "DownloadError IntegrityError LaneFullError MissingValueError QueueBusyError QueueClosedError SegmentError "
         "StoreError TornArrayError TornArrayWarning TrackerError UntrustedError"
     ),
-    "_core.record": "LogPackage",
+    "_core.frame": "LogPackage",
     "memory.array": "SharedMemoryArray",
     "memory.queue": "LogQueue",
     "logs.descriptions": "SourceDescription",

@@ -1,6 +1,6 @@
 # Written by stubs/package_stub.py from the table in __init__.py.
 
-from ._core.record import LogPackage as LogPackage
+from ._core.frame import LogPackage as LogPackage
 from .config.encode import YAML_EXCLUDE_METADATA as YAML_EXCLUDE_METADATA
 from .config.yaml_config import YamlConfig as YamlConfig
 from .errors import ArchiveError as ArchiveError

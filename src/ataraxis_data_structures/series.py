@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._core import merge
+from ._core import bulk
 
 _SIGNED, _UNSIGNED, _FLOAT = np.dtype(np.int64), np.dtype(np.uint64), np.dtype(np.float64)
 _LIMIT = 2**63
@@ -84,7 +84,7 @@ def _last_known(sources: NDArray[Any], values: NDArray[Any], targets: NDArray[An
     if sources.dtype == object:
         found[:] = _positions(sources, targets)
     else:
-        merge.last_at_or_before(sources, targets, found)
+        bulk.last_at_or_before(sources, targets, found)
     return values.take(found, axis=0, mode="clip")  # fewer values than sources: the last one holds
 
 
@@ -99,7 +99,7 @@ def _linear(sources: NDArray[Any], values: NDArray[Any], targets: NDArray[Any]) 
         part = np.array([min(g, w) / w if w else 0.0 for g, w in zip(gone, width, strict=True)])[:, None]
         found[:] = channels[at] + (channels[after] - channels[at]) * part
     else:
-        merge.linear(sources, channels, targets, found)
+        bulk.linear(sources, channels, targets, found)
     return found.view(values.dtype).reshape(len(targets), *values.shape[1:])
 
 
@@ -109,7 +109,7 @@ def _positions(sources: NDArray[Any], targets: NDArray[Any]) -> list[int]:
 
 
 def _is_ascending(sources: NDArray[Any]) -> bool:
-    return bool(np.all(sources[1:] >= sources[:-1])) if sources.dtype == object else merge.is_ascending(sources)
+    return bool(np.all(sources[1:] >= sources[:-1])) if sources.dtype == object else bulk.is_ascending(sources)
 
 
 def _numbers(values: NDArray[Any], count: int) -> NDArray[Any]:

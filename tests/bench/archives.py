@@ -13,7 +13,7 @@ import numpy as np
 import peers
 
 from ataraxis_data_structures import LogArchiveReader, assemble_log_archives, map_archive
-from ataraxis_data_structures._core import frame, npy
+from ataraxis_data_structures._core import frame, npz
 from ataraxis_data_structures.logs.journal import layout
 
 ONSET = 1_700_000_000_000_000
@@ -79,8 +79,8 @@ def fill(folder, count, size):
     folder.mkdir(exist_ok=True)
     here = os.open(folder, os.O_RDONLY)
     for at, payload in messages(count, size):
-        fd = os.open(npy.file_name(1, at), os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=here)
-        os.write(fd, npy.message(1, at, payload))
+        fd = os.open(npz.file_name(1, at), os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=here)
+        os.write(fd, npz.message_file(1, at, payload))
         os.close(fd)
     os.close(here)
     os.sync()

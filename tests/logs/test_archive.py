@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import log_files
 from ataraxis_data_structures import ArchiveError, LogArchiveReader, assemble_log_archives
-from ataraxis_data_structures._core import frame, npy
+from ataraxis_data_structures._core import frame, npz
 from ataraxis_data_structures.logs.journal import layout
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "log_archives.json").read_text())
@@ -171,7 +171,7 @@ def test_a_foreign_npy_file_is_refused_and_nothing_changed(folder, name):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"not numpy", npy.message(1, 5, b"abc")[:-1], npy.header(3) + b"abc", np.zeros(3)]
+    "content", [b"", b"not numpy", npz.message_file(1, 5, b"abc")[:-1], npz.array_header(3) + b"abc", np.zeros(3)]
 )
 @pytest.mark.parametrize("name", ["001_00000000000000000005.npy", "1_5.npy"])
 def test_a_file_that_is_no_message_is_refused_and_nothing_changed(folder, content, name):

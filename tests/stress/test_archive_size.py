@@ -10,7 +10,7 @@ import pytest
 
 import log_files
 from ataraxis_data_structures import LogArchiveReader
-from ataraxis_data_structures._core import frame, npy
+from ataraxis_data_structures._core import frame, npz
 from ataraxis_data_structures.logs.journal import layout
 
 PAYLOAD_BYTES = 4096
@@ -42,8 +42,8 @@ def messages(count):
 def save_files(folder, count):
     here = os.open(folder, os.O_RDONLY)
     for time, data in messages(count):
-        fd = os.open(npy.file_name(1, time), os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=here)
-        os.write(fd, npy.message(1, time, data))
+        fd = os.open(npz.file_name(1, time), os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=here)
+        os.write(fd, npz.message_file(1, time, data))
         os.close(fd)
     os.close(here)
 
@@ -82,7 +82,7 @@ def test_a_large_log_is_assembled_in_little_memory(tmp_path, rounds, save, short
     last = np.ascontiguousarray(reader.matrix()[:, -8:]).view(np.uint64)
     assert last.ravel().tolist() == list(range(1, count + 1))
     with zipfile.ZipFile(path) as entries:
-        assert entries.read(f"{log_files.name_of(1, count)}.npy") == npy.message(1, count, payload(count))
+        assert entries.read(f"{log_files.name_of(1, count)}.npy") == npz.message_file(1, count, payload(count))
         assert len(entries.namelist()) == count + 1
     del reader
     log_files.save(tmp_path, 1, count + 1, np.frombuffer(payload(count + 1), np.uint8))

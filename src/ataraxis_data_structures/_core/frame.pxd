@@ -1,6 +1,11 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from .crc cimport axds_crc_init
+
+cdef extern from "include/crc.h" nogil:
+    void axds_crc_init()
+    uint32_t axds_crc32(uint32_t seed, const void *data, size_t size)
+    uint32_t axds_crc32c(uint32_t seed, const void *data, size_t size)
+    uint32_t axds_crc32c_joined(uint32_t first, uint32_t second, uint64_t size)
 
 
 cdef extern from "include/frame.h" nogil:
@@ -43,3 +48,16 @@ cdef extern from "include/frame.h" nogil:
     bint axds_record_valid(const unsigned char *bytes, uint64_t size, uint32_t salt, axds_record *header)
     uint64_t axds_scan_rows(const unsigned char *bytes, uint64_t stop, uint32_t salt, axds_row *rows,
                             uint64_t max_rows, axds_scan *scan)
+
+
+cdef class LogPackage:
+    cdef readonly object source_id
+    cdef readonly object acquisition_time
+    cdef readonly object serialized_data
+
+
+cdef uint64_t as_word(object value) except? 0xFFFFFFFFFFFFFFFF
+cdef uint8_t as_source(object value) except? 0xFF
+cdef object as_payload(object value)
+cdef object as_times(object values)
+cdef object as_rows(object payloads)

@@ -6,8 +6,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from .crc cimport axds_crc_init
-from .frame cimport axds_record
+from .frame cimport axds_crc_init, axds_record
 
 axds_crc_init()
 

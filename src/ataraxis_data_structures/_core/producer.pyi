@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Buffer, disjoint_base
 
+from .frame import LogPackage
 from .lane import Hub
-from .record import LogPackage
 
 def raise_as(lane_full: type[Exception], queue_closed: type[Exception]) -> None: ...
 def use_polling(polling: bool) -> None: ...

@@ -7,15 +7,15 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport strcmp
 
-from .crc cimport axds_crc_init
-from .frame cimport axds_external, axds_record_span
+from .frame cimport (
+    LogPackage, as_payload, as_rows, as_source, as_times, as_word, axds_crc_init, axds_external, axds_record_span,
+)
 from .lane cimport (
     AXDS_CLOSED, AXDS_LANE_HEAD, AXDS_NEW, Hub, axds_count, axds_external_waiting, axds_futex_off, axds_generation,
     axds_lane, axds_lane_init, axds_load32, axds_load64, axds_message_needs, axds_now_ns, axds_put, axds_put_external,
     axds_put_rows, axds_seal, axds_wait_for_space, axds_wait_for_taking, axds_watch_forks, axds_write_gaps, axds_writer,
     axds_writer_fits, axds_writer_init, axds_payload_place, axds_placed,
 )
-from .record cimport LogPackage, as_payload, as_rows, as_source, as_times, as_word
 
 import errno
 from threading import Lock, get_ident

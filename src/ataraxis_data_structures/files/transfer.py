@@ -11,8 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .._core.bulk import same_attributes, unlink_files
-from .._core.disk import syncfs
+from .._core.bulk import same_attributes, syncfs, unlink_files
 from ..errors import IntegrityError
 from ..system.cpus import usable_cpus
 from ..system.progress import Meter

@@ -6,9 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from .._core import frame
+from .._core.frame import LogPackage
 from .._core.lane import HUB_BYTES, Hub, monotonic_ns
 from ..errors import QueueBusyError, SegmentError
 from ..system import platform, process
@@ -16,9 +17,6 @@ from ..system.process import is_alive, own_identity, pid_of
 from . import external
 from .lane import Lane, Lanes, find_lanes, lane_name
 from .segment import Kind, Segment, creator_alive
-
-if TYPE_CHECKING:  # it brings numpy, which costs a logger process half of its start
-    from .._core.record import LogPackage
 
 RECORDED = 8
 """Which of the hub's notes says that the owner record of a log directory names the queue."""
@@ -239,7 +237,7 @@ class LogDrain:
         self.close()
         remove_names(self.name, self._directory, keep)
 
-    def pop(self) -> "LogPackage | None":
+    def pop(self) -> LogPackage | None:
         """Take the next whole message out of the queue, or None if there is none."""
         for lane in self.lanes():
             found = _pop(lane)
@@ -357,10 +355,8 @@ def leave_seat(hub: Hub, name: str) -> None:
         _seats.notify_all()
 
 
-def _pop(lane: Lane) -> "LogPackage | None":
-    import numpy as np  # noqa: PLC0415 see above
-
-    from .._core.record import LogPackage  # noqa: PLC0415 see above
+def _pop(lane: Lane) -> LogPackage | None:
+    import numpy as np  # noqa: PLC0415 it costs a logger process, which does without, half of its start
 
     while span := lane.span(0):  # one record
         row = lane.rows(span)

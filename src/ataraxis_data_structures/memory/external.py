@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from .._core import crc, frame
-from .._core.mapped import MappedFile
+from .._core import frame
+from .._core.bulk import MappedFile
 from ..errors import SegmentError
 from ..system import platform
 
@@ -124,7 +124,7 @@ def _write(fd: int, payload: memoryview) -> int:
     for start in range(0, len(payload), _STRIDE_BYTES):
         part = memoryview(buffer)[: min(_STRIDE_BYTES, len(payload) - start)]
         part[:] = payload[start : start + len(part)]
-        check = crc.crc32c(part, check)
+        check = frame.crc32c(part, check)
         position += _write_all(fd, part, position)
     os.ftruncate(fd, frame.span(len(payload)))
     return check

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from .._core import lane as core
 from .._core import producer
+from .._core.frame import LogPackage
 from .._core.lane import FORMAT, HUB_BYTES, LANE_HEAD_BYTES, SLOTS, Hub
 from .._core.producer import Producer, Writer
-from .._core.record import LogPackage
 from ..errors import LaneFullError, QueueClosedError
 from ..system import platform, process
 from ..system.process import is_alive

@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
-from .._core.mapped import MappedFile
+from .._core.bulk import MappedFile
 from ..errors import SegmentError
 from ..system import locks, platform, process
 from ..system.disk import allocate, give_name

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from xxhash import xxh3_128, xxh3_128_hexdigest
 
-from .._core.disk import write_back
+from .._core.bulk import write_back
 from ..errors import DamagedError
 from ..system.process import is_alive, own_identity
 from .kinds import kind_of

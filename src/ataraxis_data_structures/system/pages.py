@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core.mapped import MappedFile
+from .._core.bulk import MappedFile
 
 WINDOW_BYTES = 64 * 2**20
 """How much of mapped files is looked at before it is forgotten."""

@@ -5,7 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ..._core import frame, npy
+from ..._core import frame, npz
 from ...system.disk import sync_data
 from ..render import human_bytes, human_seconds
 from .finding import Finding
@@ -46,7 +46,7 @@ def _stored_bytes(plan: Plan, block: int) -> int:
     """Return what a message takes on the disk until it is in an archive; a file takes whole blocks."""
     if plan.storage == "journal":
         return plan.payload + _RECORD_BYTES
-    return -(-(plan.payload + npy.PREFIX_BYTES) // block) * block
+    return -(-(plan.payload + npz.PREFIX_BYTES) // block) * block
 
 
 def _stream(plan: Plan, folder: Path) -> Finding:
@@ -67,7 +67,7 @@ def _stream(plan: Plan, folder: Path) -> Finding:
 
 
 def _small_files(plan: Plan, folder: Path) -> Finding:
-    data = bytes(plan.payload + npy.PREFIX_BYTES)
+    data = bytes(plan.payload + npz.PREFIX_BYTES)
     begun = time.perf_counter()
     made = 0
     while made < _FILES and time.perf_counter() - begun < _MOST_S:

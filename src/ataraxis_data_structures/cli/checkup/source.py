@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from ..._core.record import LogPackage
+from ..._core.frame import LogPackage
 from ...memory.queue import LogQueue
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._core import npy
+from ..._core import npz
 from ...errors import ArchiveError
 from ...logs.archive.index import Contents as Archive
 from ...logs.archive.notes import read_notes
@@ -128,7 +128,7 @@ def _take(found: Contents, entry: os.DirEntry[str]) -> None:
         found.archives[source] = path
     elif layout.parse_name(path):
         found.journals.append(path)
-    elif npy.parse_name(name):
+    elif npz.parse_name(name):
         found.files.append(path)
     elif name.endswith(_SUFFIXES):
         found.passed_over.append(name)
@@ -240,11 +240,11 @@ def _from_files(paths: list[Path]) -> dict[str, Any]:
     rows = np.zeros(len(paths), [("source", "u1"), ("time", "<u8"), ("length", "<u8")])
     onsets: dict[int, int] = {}
     for at, path in enumerate(paths):
-        source, time, _ = npy.parse_name(path.name) or (0, 0, 0)
-        length = max(path.stat().st_size - npy.PREFIX_BYTES, 0)
+        source, time, _ = npz.parse_name(path.name) or (0, 0, 0)
+        length = max(path.stat().st_size - npz.PREFIX_BYTES, 0)
         rows[at] = (source, time, length)
         if time == 0 and length == _ONSET_BYTES:
-            onsets.setdefault(source, int.from_bytes(path.read_bytes()[npy.PREFIX_BYTES :], "little"))
+            onsets.setdefault(source, int.from_bytes(path.read_bytes()[npz.PREFIX_BYTES :], "little"))
     return _split(rows, onsets)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..._core import zipdir
+from ..._core import npz
 from ..names import LOG_ARCHIVE_SUFFIX, is_file, source_of
 from .index import Contents
 
@@ -58,4 +58,4 @@ def read_archive_message_count(archive_path: Path) -> int:
     if not Path(archive_path).is_file():
         raise FileNotFoundError(f"expected a log archive at {archive_path}, found none")
     contents = Contents(Path(archive_path))
-    return int(np.count_nonzero(contents.rows["kind"] & zipdir.ZERO == 0))
+    return int(np.count_nonzero(contents.rows["kind"] & npz.ZERO == 0))

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._core import npy, zipdir
-from ..._core.mapped import MappedFile
+from ..._core import npz
+from ..._core.bulk import MappedFile
 from ...errors import ArchiveError
 
-ROW = np.dtype(zipdir.ROW)
-SPAN = np.dtype(zipdir.SPAN)
+ROW = np.dtype(npz.ROW)
+SPAN = np.dtype(npz.SPAN)
 
 _CHUNK_MESSAGES = 1024
 _CHUNK_BYTES = 16 * 2**20  # checked ahead of what is handed out
@@ -33,7 +33,7 @@ class Contents:
         self.path = path
         self.bytes: NDArray[np.uint8] = _load(path, memory_mapping=memory_mapping)
         try:
-            self.directory = zipdir.Directory(self.bytes)
+            self.directory = npz.Directory(self.bytes)
         except ValueError as fault:
             raise self.error(str(fault)) from None
         self.rows: NDArray[Any] = np.frombuffer(self.directory.rows(), ROW)
@@ -52,7 +52,7 @@ class Contents:
     def times(self) -> NDArray[np.uint64]:
         """The time of each entry, from its name; of a name that is not ours, from the stored bytes."""
         times: NDArray[np.uint64] = self.rows["time"].copy()
-        foreign = np.flatnonzero(self.rows["kind"] & zipdir.OURS == 0)
+        foreign = np.flatnonzero(self.rows["kind"] & npz.OURS == 0)
         done = 0
         for found, _ in self.messages(foreign):
             times[foreign[done : done + len(found)]] = found
@@ -63,7 +63,7 @@ class Contents:
     def sorted(self) -> bool:
         """Whether all names are ours and their times ascend."""
         times = self.rows["time"]
-        return bool(np.all(self.rows["kind"] & zipdir.OURS) and np.all(times[:-1] <= times[1:]))
+        return bool(np.all(self.rows["kind"] & npz.OURS) and np.all(times[:-1] <= times[1:]))
 
     def messages(
         self, indices: NDArray[np.intp], *, check: bool = True
@@ -132,7 +132,7 @@ class Contents:
         except ValueError as fault:
             raise self.error(str(fault)) from None
         data: bytes | NDArray[np.uint8] = self.bytes[start : start + size]
-        if self.rows[index]["method"] == zipdir.DEFLATED:
+        if self.rows[index]["method"] == npz.DEFLATED:
             data = self._inflated(key, data, unpacked)
         if zlib.crc32(data) != int(self.rows[index]["crc"]):
             raise self.error(f"{key}: the stored bytes do not match their CRC-32")
@@ -155,12 +155,12 @@ class Contents:
         array = self._array(key, data)
         if array.ndim != 1 or array.dtype != np.uint8:
             raise self.error(f"{key}: expected a one-dimensional array of uint8, got {array.dtype} of {array.shape}")
-        if array.size < npy.STAMP_BYTES:
-            raise self.error(f"{key}: expected at least {npy.STAMP_BYTES} bytes, got {array.size}")
-        return int.from_bytes(array[1 : npy.STAMP_BYTES].tobytes(), "little"), array[npy.STAMP_BYTES :]
+        if array.size < npz.STAMP_BYTES:
+            raise self.error(f"{key}: expected at least {npz.STAMP_BYTES} bytes, got {array.size}")
+        return int.from_bytes(array[1 : npz.STAMP_BYTES].tobytes(), "little"), array[npz.STAMP_BYTES :]
 
     def _array(self, key: str, data: bytes | NDArray[np.uint8]) -> NDArray[Any]:
-        known = npy.items(data)
+        known = npz.array_items(data)
         if known is not None:
             return np.frombuffer(data, np.uint8, known[1], known[0])
         stream = io.BytesIO(bytes(data[: 2**16 + 16]))
@@ -186,7 +186,7 @@ class Contents:
         return max(1, min(_CHUNK_MESSAGES, _CHUNK_BYTES // (int(sizes.max()) + 1)))
 
     def _find(self, key: str) -> int:
-        name = npy.parse_name(key) if self.sorted else None
+        name = npz.parse_name(key) if self.sorted else None
         if name is not None:
             for index in self.at_time(name[1]):
                 if self.directory.named(index, key):

@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..._core import zipdir
+from ..._core import npz
 from ...system.cpus import resolve_workers
 from ..descriptions import SourceDescription
 from ..sessions import LogSession
@@ -303,7 +303,7 @@ class LogArchiveReader:
     def _found_onset(self) -> tuple[int, np.uint64]:
         """The entry of the onset message, and the onset."""
         contents = self._contents
-        named = contents.rows["kind"] & zipdir.OURS
+        named = contents.rows["kind"] & npz.OURS
         for index in np.flatnonzero((contents.rows["time"] == 0) | (named == 0)).tolist():
             time, payload = contents.message(index)
             if time:
@@ -321,7 +321,7 @@ class LogArchiveReader:
         """The first entry behind the onset message."""
         if self._onset_us is None:
             return self._found_onset[0] + 1
-        zeros = np.flatnonzero(self._contents.rows["kind"] & zipdir.ZERO)
+        zeros = np.flatnonzero(self._contents.rows["kind"] & npz.ZERO)
         return int(zeros[0]) + 1 if len(zeros) else 0
 
     @property

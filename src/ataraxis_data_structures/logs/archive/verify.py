@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..._core import zipdir
+from ..._core import npz
 from ...errors import ArchiveError
 from .index import SPAN, Contents
 
@@ -28,7 +28,7 @@ def find_faults(contents: Contents) -> list[EntryFault]:
         spans = np.frombuffer(room, SPAN, done)
         rows = contents.rows[start : start + done]
         sources = contents.bytes[(spans["start"] - np.uint64(9)).astype(np.intp)]
-        named = rows["kind"] & zipdir.OURS != 0
+        named = rows["kind"] & npz.OURS != 0
         wrong = named & ((rows["time"] != spans["time"]) | (rows["source"] != sources))
         faults += [_misnamed(contents, start + number) for number in np.flatnonzero(wrong).tolist()]
         start += done
@@ -51,5 +51,5 @@ def _foreign_fault(contents: Contents, index: int) -> list[EntryFault]:
         key = contents.directory.key(index)
         return [EntryFault(key, str(error).rpartition(f"{key}: ")[2])]
     row = contents.rows[index]
-    ours = row["kind"] & zipdir.OURS
+    ours = row["kind"] & npz.OURS
     return [_misnamed(contents, index)] if ours and row["time"] != time else []

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._core import zipdir
+from ..._core import npz
 from ...system.atomic import replace_file
 from ...system.cpus import resolve_workers
 from ...system.progress import Progress, progress_bar
@@ -160,7 +160,7 @@ def _plan(path: Path, source: int, found: _Found, options: _Options) -> Plan | N
     if not options.remove_sources and all(mask.all() for mask in known):
         return None
     old = archive_part(contents)
-    old.rows["kept"] = 0 if options.remove_sources else contents.rows["kind"] & zipdir.KEPT != 0
+    old.rows["kept"] = 0 if options.remove_sources else contents.rows["kind"] & npz.KEPT != 0
     fresh = [_without(part, mask) for part, mask in zip(fresh, known, strict=True)]
     refuse_two_sessions(source, old, fresh)
     made = _made(source, old, fresh, [contents.bytes], found, options)

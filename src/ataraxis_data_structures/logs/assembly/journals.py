@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._core import members, npy
+from ..._core import npz
 from ..journal.messages import MessageScan
 from ..journal.reader import Journal, open_journals
 from .plan import MEMBER, Part
@@ -49,10 +49,10 @@ class Journals:
             journal.close()
 
     def _read(self, row: np.void) -> bytes:
-        return npy.message(int(row["source"]), int(row["time"]), self._payload(row))
+        return npz.message_file(int(row["source"]), int(row["time"]), self._payload(row))
 
     def _payload(self, row: np.void) -> Any:
-        start, length = int(row["place"]), int(row["size"]) - npy.PREFIX_BYTES
+        start, length = int(row["place"]), int(row["size"]) - npz.PREFIX_BYTES
         return self.opened[int(row["volume"]) - 1].buffer[start : start + length]
 
     def _origin(self, row: np.void) -> str:
@@ -67,9 +67,9 @@ def read_journals(directory: Path) -> Journals:
     for batch in scan.batches():
         rows = np.zeros(len(batch), MEMBER)
         rows["time"], rows["place"], rows["source"] = batch["time"], batch["offset"], batch["source"]
-        rows["size"] = batch["length"] + np.uint64(npy.PREFIX_BYTES)
+        rows["size"] = batch["length"] + np.uint64(npz.PREFIX_BYTES)
         rows["volume"] = batch["journal"] + 1
-        rows["origin"] = members.FROM_JOURNAL
+        rows["origin"] = npz.FROM_JOURNAL
         for source in np.unique(rows["source"]).tolist():
             blocks.setdefault(source, []).append(rows[rows["source"] == source])
     found = Journals(opened, scan)

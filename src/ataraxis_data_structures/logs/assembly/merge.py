@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._core import members, npy, zipdir
+from ..._core import npz
 from ...errors import ArchiveError
 from ...system.pages import WINDOW_BYTES, forget_pages
 from ..archive.index import Contents
@@ -23,17 +23,17 @@ def archive_part(contents: Contents) -> Part:
         rows[name] = entries[name]
     for start, starts in _starts(contents):
         rows["place"][start : start + len(starts)] = starts
-    ours = entries["kind"] & zipdir.OURS != 0
-    plain = ours & (entries["method"] != zipdir.DEFLATED)
-    rows["origin"] = np.where(plain, members.FROM_ARCHIVE, members.FROM_ELSEWHERE)
+    ours = entries["kind"] & npz.OURS != 0
+    plain = ours & (entries["method"] != npz.DEFLATED)
+    rows["origin"] = np.where(plain, npz.FROM_ARCHIVE, npz.FROM_ELSEWHERE)
     rows["place"][~plain] = np.flatnonzero(~plain)
     rows["time"][~ours] = contents.times[~ours]
     names = {index: f"{contents.directory.key(index)}.npy" for index in np.flatnonzero(~ours).tolist()}
 
     def index_of(row: np.void) -> int:
-        if row["origin"] == members.FROM_ELSEWHERE:
+        if row["origin"] == npz.FROM_ELSEWHERE:
             return int(row["place"])
-        return contents.indices([npy.file_name(int(row["source"]), int(row["time"]), int(row["repeat"]))]).item()
+        return contents.indices([npz.file_name(int(row["source"]), int(row["time"]), int(row["repeat"]))]).item()
 
     def read(row: np.void) -> Any:
         return contents.file(index_of(row))
@@ -47,7 +47,7 @@ def find_known(contents: Contents, parts: list[Part]) -> list[NDArray[np.bool_]]
     An entry stands for one source of its time and bytes, so equal messages of another session are not lost.
     """
     known = [np.zeros(len(part.rows), np.bool_) for part in parts]
-    kept = np.flatnonzero(contents.rows["kind"] & zipdir.KEPT)
+    kept = np.flatnonzero(contents.rows["kind"] & npz.KEPT)
     waiting: dict[int, list[int]] = {}
     for index, time in zip(kept.tolist(), contents.times[kept].tolist(), strict=True):
         waiting.setdefault(time, []).append(index)
@@ -96,7 +96,7 @@ def _onsets(part: Part) -> set[int]:
     found = set()
     for index in np.flatnonzero(part.rows["time"] == 0).tolist():
         data = part.read(part.rows[index])
-        start, count = npy.items(data) or (0, 0)
-        if count == npy.STAMP_BYTES + _ONSET_BYTES:
-            found.add(int.from_bytes(bytes(data[start + npy.STAMP_BYTES : start + count]), "little"))
+        start, count = npz.array_items(data) or (0, 0)
+        if count == npz.STAMP_BYTES + _ONSET_BYTES:
+            found.add(int.from_bytes(bytes(data[start + npz.STAMP_BYTES : start + count]), "little"))
     return found

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._core import members, npy
+from ..._core import npz
 from ...errors import ArchiveError
 from ..names import is_message_file
 from .plan import MEMBER, Part
@@ -28,7 +28,7 @@ class Files(Part):
     """
 
     def __init__(self, folder: int, rows: NDArray[Any], odd: list[str], *, memory_mapping: bool) -> None:
-        places = np.flatnonzero(rows["origin"] == members.FROM_ELSEWHERE).tolist()
+        places = np.flatnonzero(rows["origin"] == npz.FROM_ELSEWHERE).tolist()
         super().__init__(rows, self._read, self.name, {index: odd[int(rows[index]["place"])] for index in places})
         self.odd = odd
         self._folder = folder
@@ -36,16 +36,16 @@ class Files(Part):
 
     def name(self, row: np.void) -> str:
         """Return the file name of a member."""
-        if row["origin"] == members.FROM_ELSEWHERE:
+        if row["origin"] == npz.FROM_ELSEWHERE:
             return self.odd[int(row["place"])]
-        return npy.file_name(int(row["source"]), int(row["time"]), int(row["place"]))
+        return npz.file_name(int(row["source"]), int(row["time"]), int(row["place"]))
 
     def all_names(self) -> Iterator[str]:
         """Yield the names of all files."""
         yield from self.odd
         rows = self.rows.view(np.uint8).reshape(-1)
         for start in range(0, len(self.rows), _NAMES_AT_ONCE):
-            yield from members.file_names(rows, start, min(start + _NAMES_AT_ONCE, len(self.rows)))
+            yield from npz.member_files(rows, start, min(start + _NAMES_AT_ONCE, len(self.rows)))
 
     def _read(self, row: np.void) -> Any:
         name = self.name(row)
@@ -56,8 +56,8 @@ class Files(Part):
             data: Any = b""
             if stat.S_ISREG(status.st_mode):
                 data = mmap.mmap(fd, size, access=mmap.ACCESS_READ) if size and self._memory_mapping else file.read()
-        found = npy.items(data)
-        if found is None or found[1] < npy.STAMP_BYTES:
+        found = npz.array_items(data)
+        if found is None or found[1] < npz.STAMP_BYTES:
             raise ArchiveError(f"{name}: expected a log message, got something else")
         return data
 
@@ -67,7 +67,7 @@ def list_files(folder: int, *, memory_mapping: bool) -> dict[int, Files]:
     blocks: dict[int, list[NDArray[Any]]] = {}
     odd: dict[int, list[tuple[int, str]]] = {}
     for names in _npy_names(folder):
-        room, others = members.of_files(names)
+        room, others = npz.members_of_files(names)
         rows = np.frombuffer(room, MEMBER)
         for source in np.unique(rows["source"]).tolist():
             blocks.setdefault(source, []).append(rows[rows["source"] == source])
@@ -100,7 +100,7 @@ def _ordered(blocks: list[NDArray[Any]], odd_times: list[int]) -> NDArray[Any]:
     strange = np.zeros(len(odd_times), MEMBER)
     strange["time"] = odd_times
     strange["place"] = np.arange(len(odd_times))
-    strange["origin"] = members.FROM_ELSEWHERE
+    strange["origin"] = npz.FROM_ELSEWHERE
     rows = np.concatenate([*blocks, strange])
     blocks.clear()  # a million messages are 40 MB here
     return rows[np.lexsort((rows["repeat"], rows["time"]))]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._core import members, npy
+from ..._core import npz
 
-MEMBER = np.dtype(members.MEMBER)
+MEMBER = np.dtype(npz.MEMBER)
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Plan:
         """Return the name of a member in the archive."""
         row = self.rows[index]
         known = self.names.get(index)
-        return known or npy.file_name(int(row["source"]), int(row["time"]), int(row["repeat"]))
+        return known or npz.file_name(int(row["source"]), int(row["time"]), int(row["repeat"]))
 
     def origin(self, index: int) -> str:
         """Return where a member comes from, for people."""

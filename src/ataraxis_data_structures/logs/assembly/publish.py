@@ -25,7 +25,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from ..._core import crc, members, npy
+from ..._core import frame, npz
 from ...errors import ArchiveError
 from ..archive.index import Contents
 from .plan import MEMBER
@@ -96,7 +96,7 @@ def _write_marker(folder: int, archives: list[Aside], sources: Iterable[str], da
         lines += [f"aside {name}\n" for name in damaged]
         check = 0
         for block in _blocks(lines, sources):
-            check = crc.crc32c(block, check)
+            check = frame.crc32c(block, check)
             file.write(block)
         file.write(f"end {check}\n".encode())
         file.flush()
@@ -121,7 +121,7 @@ def _read_marker(file: BinaryIO) -> tuple[list[Aside], list[str]]:
     left, check = size - len(word) - len(number), 0
     file.seek(0)
     while block := file.read(min(left, _BLOCK_BYTES)):
-        check, left = crc.crc32c(block, check), left - len(block)
+        check, left = frame.crc32c(block, check), left - len(block)
     file.seek(0)
     if file.readline() != _HEAD or not word or number != b"%d\n" % check:
         raise ArchiveError(f"{MARKER} is damaged: compare archives and sources by hand, then remove it")
@@ -170,7 +170,7 @@ def _is_written(folder: int, name: str, written: Written) -> bool:
         file.seek(written.directory_start)
         check = 0
         while block := file.read(_BLOCK_BYTES):
-            check = crc.crc32c(block, check)
+            check = frame.crc32c(block, check)
     return check == written.directory_crc
 
 
@@ -178,7 +178,7 @@ def _remove(folder: int, marker: BinaryIO) -> None:
     """Remove sources that may be gone already."""
     with ThreadPoolExecutor(_REMOVERS) as executor:
         for names in _listed(marker):
-            rows, others = members.of_files(names)
+            rows, others = npz.members_of_files(names)
             count = len(rows) // MEMBER.itemsize
             edges = [count * part // _REMOVERS for part in range(_REMOVERS + 1)]
             for removal in [executor.submit(_remove_members, folder, rows, *part) for part in pairwise(edges)]:
@@ -189,10 +189,10 @@ def _remove(folder: int, marker: BinaryIO) -> None:
 
 
 def _remove_members(folder: int, rows: bytearray, first: int, last: int) -> None:
-    done, error = members.unlink(folder, rows, first, last) if first < last else (last, 0)
+    done, error = npz.unlink_members(folder, rows, first, last) if first < last else (last, 0)
     if error:
         row = np.frombuffer(rows, MEMBER)[done]
-        name = npy.file_name(int(row["source"]), int(row["time"]), int(row["repeat"]))
+        name = npz.file_name(int(row["source"]), int(row["time"]), int(row["repeat"]))
         raise OSError(error, os.strerror(error), name)
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..._core import npy
+from ..._core import npz
 from ...errors import ArchiveError
 from ...system.disk import sync_folder
 from ..archive.discovery import discover_log_archives
@@ -140,13 +140,13 @@ def _find_onsets(directory: Path, group: Group) -> None:
     for journal in journals:
         journal.close()
     for name in group.names:
-        parsed = npy.parse_name(name)
+        parsed = npz.parse_name(name)
         if parsed is None:
             continue
         source, time, _ = parsed
         group.sources.add(str(source))
-        if time == 0 and (directory / name).stat().st_size == npy.PREFIX_BYTES + _ONSET_BYTES:
-            onset = (directory / name).read_bytes()[npy.PREFIX_BYTES :]
+        if time == 0 and (directory / name).stat().st_size == npz.PREFIX_BYTES + _ONSET_BYTES:
+            onset = (directory / name).read_bytes()[npz.PREFIX_BYTES :]
             group.onsets.setdefault(str(source), int.from_bytes(onset, "little"))
 
 
@@ -178,15 +178,15 @@ def _move(directory: Path, target: Path, group: Group) -> None:
 
 
 def _by_repeat(name: str) -> tuple[int, str]:
-    parsed = npy.parse_name(name)
+    parsed = npz.parse_name(name)
     return (parsed[2] if parsed else 0, name)
 
 
 def _free_name(target: Path, name: str) -> str:
     """Return a message file's name without the number that told it from one of another session."""
-    parsed = npy.parse_name(name)
+    parsed = npz.parse_name(name)
     if parsed is None or not parsed[2]:
         return name
     source, time, repeat = parsed
-    names = (npy.file_name(source, time, number) for number in range(repeat))
+    names = (npz.file_name(source, time, number) for number in range(repeat))
     return next((free for free in names if not (target / free).exists()), name)

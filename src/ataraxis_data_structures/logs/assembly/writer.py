@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..._core import crc, disk, members
+from ..._core import bulk, frame, npz
 from ...errors import ArchiveError
 from ...system.pages import WINDOW_BYTES, forget_pages
 from ...system.progress import Progress
@@ -42,7 +42,7 @@ def write_archive(plan: Plan, folder: int, temporary: str, progress: Progress) -
             for block in _directory(plan, size):
                 _write_all(fd, block)
                 size += len(block)
-                check = crc.crc32c(block, check)
+                check = frame.crc32c(block, check)
             synced = writer.submit(os.fsync, fd)
             _read_back_directory(fd, plan, start)
             synced.result()
@@ -89,7 +89,7 @@ def _blocks(plan: Plan, folder: int) -> Iterator[tuple[Any, int]]:
     A block is good until the second one behind it is asked for.
     """
     rows = plan.rows.view(np.uint8).reshape(-1)
-    packer = members.Packer(folder, plan.volumes, rows)
+    packer = npz.Packer(folder, plan.volumes, rows)
     rooms = cycle([bytearray(_BLOCK_BYTES), bytearray(_BLOCK_BYTES)])
     start = packed = 0
     while start < len(plan.rows):
@@ -102,14 +102,14 @@ def _blocks(plan: Plan, folder: int) -> Iterator[tuple[Any, int]]:
         if used:
             yield memoryview(room)[:used], stop - start
         start = stop
-        if why == members.ELSEWHERE or (why == members.FULL and not used):
+        if why == npz.ELSEWHERE or (why == npz.FULL and not used):
             yield from _single(plan, start)
             start += 1
-        elif why == members.ERRNO:
+        elif why == npz.ERRNO:
             raise OSError(error, os.strerror(error), plan.origin(start))
-        elif why == members.NO_MESSAGE:
+        elif why == npz.NO_MESSAGE:
             raise ArchiveError(f"{plan.origin(start)}: expected a log message, got something else")
-        elif why == members.CHANGED:
+        elif why == npz.CHANGED:
             raise ArchiveError(f"{plan.origin(start)}: the bytes are damaged or were changed meanwhile")
 
 
@@ -117,7 +117,7 @@ def _single(plan: Plan, index: int) -> Iterator[tuple[Any, int]]:
     data = memoryview(plan.read(index))
     row = plan.rows[index]
     row["crc"], row["size"] = zlib.crc32(data), len(data)
-    yield members.head(plan.name(index), int(row["crc"]), len(data)), 0
+    yield npz.member_header(plan.name(index), int(row["crc"]), len(data)), 0
     for start in range(0, len(data), _BLOCK_BYTES):
         yield data[start : start + _BLOCK_BYTES], 0
     yield b"", 1
@@ -128,12 +128,12 @@ def _directory(plan: Plan, offset: int) -> Iterator[bytes | bytearray]:
     rows = plan.rows.view(np.uint8).reshape(-1)
     size, at = 0, 0
     for start in range(0, len(plan.rows), _ENTRIES_AT_ONCE):
-        block, at = members.entries(rows, start, min(start + _ENTRIES_AT_ONCE, len(plan.rows)), at, plan.names)
+        block, at = npz.directory_entries(rows, start, min(start + _ENTRIES_AT_ONCE, len(plan.rows)), at, plan.names)
         size += len(block)
         yield block
     if at != offset:
         raise ArchiveError(f"expected the members to end at {offset}, got {at}")
-    yield with_comment(members.end(len(plan.rows), size, offset), plan.comment)
+    yield with_comment(npz.end_records(len(plan.rows), size, offset), plan.comment)
 
 
 class _ReadBack:
@@ -156,14 +156,14 @@ class _ReadBack:
                 continue
             stop = min(row + _MEMBERS_AT_ONCE, limit, self._singles[bisect.bisect(self._singles, row)])
             got = os.preadv(self._fd, [self._room], self._at)
-            stop, used, well = members.check(self._rows, row, stop, memoryview(self._room)[:got])
+            stop, used, well = npz.check_members(self._rows, row, stop, memoryview(self._room)[:got])
             if not well or stop == row:
                 raise ArchiveError(f"{self._plan.name(stop)}: what was written does not read back")
             self._at, self._row = self._at + used, stop
 
     def _single(self) -> None:
         row, name = self._plan.rows[self._row], self._plan.name(self._row)
-        head = members.head(name, int(row["crc"]), int(row["size"]))
+        head = npz.member_header(name, int(row["crc"]), int(row["size"]))
         well = os.pread(self._fd, len(head), self._at) == head
         check, done = 0, len(head)
         stop = done + int(row["size"])
@@ -183,7 +183,7 @@ def _read_back_directory(fd: int, plan: Plan, at: int) -> None:
 
 def _write_block(fd: int, block: Any, start: int) -> None:
     _write_all(fd, block)
-    disk.write_back(fd, start, len(block))  # or the disk is idle until the sync at the end
+    bulk.write_back(fd, start, len(block))  # or the disk is idle until the sync at the end
 
 
 def _write_all(fd: int, data: Any) -> None:

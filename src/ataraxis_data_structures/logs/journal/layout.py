@@ -1,4 +1,4 @@
-"""The bytes of a journal around its records: name, header page, checkpoints. The record is drawn in _core/include/frame.h.
+"""The bytes of a journal around its records: name, header page, checkpoints. _core/include/frame.h draws the record.
 
     0     magic "AXDSJRNL"    u32 version    u32 salt    u64 queue id    u32 number    u32 storage
     32    u64 created (UTC us)    16 bytes boot id    u32 bytes of this page    u32 CRC-32C of all before
@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ..._core import crc, frame
+from ..._core import frame
 
 HEADER_BYTES = 4096
 SUFFIX = ".axj"
@@ -71,7 +71,7 @@ class Header(NamedTuple):
             _MAGIC, VERSION, self.salt, self.queue_id, self.number, self.storage,
             self.created_us, self.boot_id, HEADER_BYTES,
         )  # fmt: skip
-        block = fields + _CHECK.pack(crc.crc32c(fields))
+        block = fields + _CHECK.pack(frame.crc32c(fields))
         page = bytearray(HEADER_BYTES)
         for start in _COPIES:
             page[start : start + len(block)] = block
@@ -85,7 +85,7 @@ def parse_header(page: bytes) -> Header | None:
     size = _FIELDS.size + _CHECK.size
     for start in _COPIES:
         block = page[start : start + size]
-        if len(block) < size or crc.crc32c(block[: _FIELDS.size]) != _CHECK.unpack_from(block, _FIELDS.size)[0]:
+        if len(block) < size or frame.crc32c(block[: _FIELDS.size]) != _CHECK.unpack_from(block, _FIELDS.size)[0]:
             continue
         magic, version, salt, queue_id, number, storage, created_us, boot_id, page_bytes = _FIELDS.unpack_from(block)
         if (magic, version, page_bytes) == (_MAGIC, VERSION, HEADER_BYTES):

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ..._core import disk, frame, npy
+from ..._core import bulk, frame, npz
 from . import layout
 from .layout import Words
 
@@ -81,7 +81,7 @@ class Expansion:
     def remove(self) -> None:
         """Give up the journal once its files are on the disk; a damaged one is kept aside for people to look at."""
         if self.position > layout.HEADER_BYTES:
-            disk.syncfs(self._directory)
+            bulk.syncfs(self._directory)
         if self.damaged_bytes:
             self.path.rename(self.path.with_name(f"{self.path.name}.damaged"))
         else:
@@ -180,7 +180,7 @@ class Expansion:
             os.close(fd)
         if got == _head(source, time, payload) + payload:
             return True
-        if npy.items(got):
+        if npz.array_items(got):
             return None
         os.unlink(name, dir_fd=self._directory)
         return False
@@ -203,7 +203,7 @@ class Expansion:
 
 
 def _head(source: int, time: int, payload: memoryview) -> bytes:
-    return npy.header(_STAMP.size + len(payload)) + _STAMP.pack(source, time)
+    return npz.array_header(_STAMP.size + len(payload)) + _STAMP.pack(source, time)
 
 
 def _name(stem: str, suffix: int) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._core import frame
-from ..._core.mapped import MappedFile
+from ..._core.bulk import MappedFile
 from ...system.pages import WINDOW_BYTES, forget_pages
 from . import layout
 from .layout import Header, Totals, Words

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 from ..._core import frame
-from ..._core.tally import Tally
+from ..._core.frame import Tally
 from ...memory.consumer import LogDrain
 from . import layout
 from .layout import Words

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from ..._core import frame
-from ..._core.tally import Tally
+from ..._core.frame import Tally
 from ...system.disk import allocate, sync_data
 from . import layout
 from .layout import Header, Words

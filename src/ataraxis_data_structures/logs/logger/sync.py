@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from ..._core import disk
+from ..._core import bulk
 from ...system.disk import sync_data, sync_folder
 
 _STEP_BYTES = 4 * 2**20
@@ -111,7 +111,7 @@ class WriteBack:
                 self._turn_to(self._taken.pop(0))
             stop = self._position - self._position % _PAGE_BYTES
             if stop > self._begun:
-                disk.write_back(self._fd, self._begun, stop - self._begun)
+                bulk.write_back(self._fd, self._begun, stop - self._begun)
                 self._begun = stop
 
     def _turn_to(self, path: Path) -> None:
