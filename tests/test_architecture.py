@@ -1,6 +1,8 @@
 """The layers: a package imports only from those beneath it, no module imports in a circle, each fact has its files."""
 
 import re
+import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -172,10 +174,13 @@ def test_a_service_of_the_system_is_used_in_the_files_that_own_it(word):
 
 
 def test_a_folder_holds_at_most_sixteen_files():
-    folders = {path.parent for path in SOURCE.rglob("*.py")} | {SOURCE}
-    crowded = {}
-    for folder in folders:
-        files = [path.name for path in folder.iterdir() if path.suffix in (".py", ".pyx", ".css")]
-        if len(files) > 16:
-            crowded[folder.relative_to(SOURCE).as_posix()] = len(files)
-    assert crowded == {}
+    written = [path for path in SOURCE.rglob("*") if path.suffix in (".py", ".pyi", ".pyx", ".pxd", ".h", ".css")]
+    counts = Counter(path.relative_to(SOURCE).parent.as_posix() for path in written)
+    assert {folder: count for folder, count in counts.items() if count > 16} == {}
+
+
+def test_at_most_six_modules_are_compiled():
+    settings = tomllib.loads((SOURCE.parents[1] / "pyproject.toml").read_text())
+    compiled = {module["name"] for module in settings["tool"]["setuptools"]["ext-modules"]}
+    assert compiled == {f"{PACKAGE}.{module_of(path)}" for path in sources() if path.endswith(".pyx")}
+    assert len(compiled) <= 6

@@ -18,6 +18,7 @@ static void step(void) { if (steps_left > 0 && --steps_left == 0) _exit(99); }
 #define LONGEST (CAPACITY / 2 - 32)
 #define CHECK(truth) do { if (!(truth)) { printf("line %d: %s\n", __LINE__, #truth); exit(1); } } while (0)
 
+static axds_crc_tables tables;
 static axds_hub *hub;
 static axds_lane *lane;
 static uint64_t *acknowledged;
@@ -178,7 +179,7 @@ static int die_retiring(void) {
 }
 
 int main(int count, char **words) {
-    axds_crc_init();
+    axds_crc_init(&tables);
     hub = shared(sizeof *hub);
     lane = shared(AXDS_LANE_HEAD + CAPACITY);
     acknowledged = shared(sizeof *acknowledged);

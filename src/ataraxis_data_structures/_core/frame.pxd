@@ -2,7 +2,11 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "include/crc.h" nogil:
-    void axds_crc_init()
+    ctypedef struct axds_crc_tables:
+        pass
+
+    void axds_crc_init(axds_crc_tables *tables)
+    void axds_crc_use(const axds_crc_tables *tables)
     uint32_t axds_crc32(uint32_t seed, const void *data, size_t size)
     uint32_t axds_crc32c(uint32_t seed, const void *data, size_t size)
     uint32_t axds_crc32c_joined(uint32_t first, uint32_t second, uint64_t size)
@@ -48,6 +52,9 @@ cdef extern from "include/frame.h" nogil:
     bint axds_record_valid(const unsigned char *bytes, uint64_t size, uint32_t salt, axds_record *header)
     uint64_t axds_scan_rows(const unsigned char *bytes, uint64_t stop, uint32_t salt, axds_row *rows,
                             uint64_t max_rows, axds_scan *scan)
+
+
+cdef axds_crc_tables crc_tables  # of all compiled modules: `axds_crc_use(&crc_tables)`
 
 
 cdef class LogPackage:

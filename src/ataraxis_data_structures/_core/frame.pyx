@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 
 from dataclasses import FrozenInstanceError, dataclass
 
-axds_crc_init()
+axds_crc_init(&crc_tables)
 
 RECORD_BYTES = <int>AXDS_RECORD_BYTES
 PAD = <int>AXDS_PAD

@@ -82,7 +82,7 @@ cdef extern from "include/lane.h" nogil:
         int external
 
     int axds_futex_off
-    uint32_t axds_generation
+    uint64_t axds_forks
     int axds_watch_forks()
     uint64_t axds_now_ns()
 

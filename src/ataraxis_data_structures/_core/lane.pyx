@@ -6,9 +6,9 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from .frame cimport axds_crc_init, axds_record
+from .frame cimport axds_crc_use, axds_record, crc_tables
 
-axds_crc_init()
+axds_crc_use(&crc_tables)
 
 STATES = ("new", "running", "restarting", "closing", "closed", "failed")
 HUB_BYTES = sizeof(axds_hub)

@@ -13,7 +13,7 @@ from libc.errno cimport errno
 from libc.stdint cimport uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcmp, memcpy, memset
 
-from .frame cimport axds_crc_init
+from .frame cimport axds_crc_use, crc_tables
 
 cdef extern from "include/npy.h" nogil:
     enum:
@@ -117,7 +117,7 @@ cdef extern from "include/members.h" nogil:
                     uint64_t size, uint64_t *used)
     int axds_unlink(int folder, const axds_member *members, uint64_t *next, uint64_t stop)
 
-axds_crc_init()
+axds_crc_use(&crc_tables)
 
 
 # Messages as .npy files.

@@ -8,10 +8,11 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport strcmp
 
 from .frame cimport (
-    LogPackage, as_payload, as_rows, as_source, as_times, as_word, axds_crc_init, axds_external, axds_record_span,
+    LogPackage, as_payload, as_rows, as_source, as_times, as_word, axds_crc_use, axds_external, axds_record_span,
+    crc_tables,
 )
 from .lane cimport (
-    AXDS_CLOSED, AXDS_LANE_HEAD, AXDS_NEW, Hub, axds_count, axds_external_waiting, axds_futex_off, axds_generation,
+    AXDS_CLOSED, AXDS_LANE_HEAD, AXDS_NEW, Hub, axds_count, axds_external_waiting, axds_forks, axds_futex_off,
     axds_lane, axds_lane_init, axds_load32, axds_load64, axds_message_needs, axds_now_ns, axds_put, axds_put_external,
     axds_put_rows, axds_seal, axds_wait_for_space, axds_wait_for_taking, axds_watch_forks, axds_write_gaps, axds_writer,
     axds_writer_fits, axds_writer_init, axds_payload_place, axds_placed,
@@ -23,7 +24,7 @@ import warnings
 
 import numpy as np
 
-axds_crc_init()
+axds_crc_use(&crc_tables)
 if axds_watch_forks():
     raise MemoryError("expected room for a fork handler, got none")
 
@@ -74,7 +75,7 @@ cdef class Writer:
     cdef Hub hub
     cdef readonly object keep
     cdef object turn
-    cdef uint32_t generation
+    cdef uint64_t forks
     cdef bint busy
     cdef bint gaps
     cdef bint warned
@@ -92,7 +93,7 @@ cdef class Writer:
         self.hub = hub
         self.keep = keep
         self.turn = Lock()
-        self.generation = axds_generation
+        self.forks = axds_forks
         axds_lane_init(<axds_lane *>&memory[0], capacity)
         axds_writer_init(&self.writer, hub.hub, <axds_lane *>&memory[0], capacity, claim, hub.hub.salt)
 
@@ -113,7 +114,7 @@ cdef class Writer:
     @property
     def inherited(self) -> bool:
         """Whether this process was forked off the lane's owner, and must claim a lane of its own."""
-        return self.generation != axds_generation
+        return self.forks != axds_forks
 
     @property
     def full(self) -> bool:
@@ -216,7 +217,7 @@ cdef class Producer:
         cdef uint32_t state = axds_load32(self._hub.hub.state)
         if state >= AXDS_CLOSED:
             self._refuse(state)
-        if self._writer is None or self._writer.generation != axds_generation:
+        if self._writer is None or self._writer.forks != axds_forks:
             self._writer = self._claim_lane(block, self._timeout if timeout is None else timeout)
         return self._writer
 

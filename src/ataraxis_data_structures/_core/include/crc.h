@@ -19,10 +19,15 @@ typedef struct {
     uint32_t slice[AXDS_CRC_SLICES][256];
 } axds_crc_table;
 
-static axds_crc_table axds_table_crc32;
-static axds_crc_table axds_table_crc32c;
+typedef struct {
+    axds_crc_table crc32, crc32c;
+    int has_crc32_unit, has_crc32c_unit;
+} axds_crc_tables;
 
-static void axds_crc_fill(axds_crc_table *table, uint32_t polynomial) {
+/* frame.pyx owns the tables and fills them at its import; the other modules borrow them. */
+static const axds_crc_tables *axds_crc;
+
+static inline void axds_crc_fill(axds_crc_table *table, uint32_t polynomial) {
     for (uint32_t byte = 0; byte < 256; byte++) {
         uint32_t crc = byte;
         for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (polynomial & (0u - (crc & 1u)));
@@ -69,9 +74,13 @@ static uint32_t axds_crc_by_table(const axds_crc_table *table, uint32_t seed, co
 
 static int axds_crc32c_unit(void) { return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul"); }
 
+/* Three pieces at a time, joined by carry-less multiplication as in V. Gopal et al., "Fast CRC Computation for iSCSI
+ * Polynomial Using CRC32 Instruction" (Intel, 2011). A carry over zeros multiplies by x^(8 * zeros - 33) modulo the
+ * polynomial, bits reflected; tests/_core/test_crc.py derives the factors. */
 #define AXDS_CRC_LEG 1024
+#define AXDS_CRC32C_OVER_ONE_LEG  0x170076fa
+#define AXDS_CRC32C_OVER_TWO_LEGS 0xa51b6135
 
-/* Carries a check over zeros behind it: `factor` is x^(8 * zeros - 33) modulo the polynomial, bits reflected. */
 AXDS_CRC32C_TARGET
 static inline uint64_t axds_crc32c_carry(uint64_t crc, uint64_t factor) {
     __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t)crc), _mm_cvtsi64_si128((int64_t)factor), 0);
@@ -93,7 +102,8 @@ static uint32_t axds_crc32c_by_unit(uint32_t seed, const void *data, size_t size
             memcpy(&word, next + 2 * AXDS_CRC_LEG + at, 8);
             third = _mm_crc32_u64(third, word);
         }
-        crc = axds_crc32c_carry(crc, 0xa51b6135) ^ axds_crc32c_carry(second, 0x170076fa) ^ third;
+        crc = axds_crc32c_carry(crc, AXDS_CRC32C_OVER_TWO_LEGS) ^
+              axds_crc32c_carry(second, AXDS_CRC32C_OVER_ONE_LEG) ^ third;
     }
     for (; size >= 8; next += 8, size -= 8) {
         memcpy(&word, next, 8);
@@ -103,9 +113,15 @@ static uint32_t axds_crc32c_by_unit(uint32_t seed, const void *data, size_t size
     return ~(uint32_t)crc;
 }
 
-/* CRC-32 by carry-less multiplication: 64 bytes at a time are folded onto the next 64, the last 16 go by table.
- * A fold over n bits multiplies the halves by x^(n+32) and x^(n-32) modulo the polynomial, bits reflected. */
+/* CRC-32 by carry-less multiplication: 64 bytes at a time are folded onto the next 64, the last 16 go by table, as in
+ * V. Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction" (Intel, 2009).
+ * A fold over n bits multiplies the halves by x^(n + 32) and x^(n - 32) modulo the polynomial, bits reflected in 33 bits;
+ * tests/_core/test_crc.py derives the factors. */
 #define AXDS_HAVE_CRC32_UNIT 1
+#define AXDS_CRC32_FOLD_512_LOW  0x154442bd4
+#define AXDS_CRC32_FOLD_512_HIGH 0x1c6e41596
+#define AXDS_CRC32_FOLD_128_LOW  0x1751997d0
+#define AXDS_CRC32_FOLD_128_HIGH 0x0ccaa009e
 
 static int axds_crc32_unit(void) { return __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1"); }
 
@@ -117,8 +133,9 @@ static inline __m128i axds_crc32_fold(__m128i sum, __m128i factors, __m128i onto
 
 __attribute__((target("pclmul,sse4.1")))
 static uint32_t axds_crc32_by_unit(uint32_t seed, const void *data, size_t size) {
-    if (size < 64) return axds_crc_by_table(&axds_table_crc32, seed, data, size);
-    const __m128i by_512 = _mm_set_epi64x(0x1c6e41596, 0x154442bd4), by_128 = _mm_set_epi64x(0x0ccaa009e, 0x1751997d0);
+    if (size < 64) return axds_crc_by_table(&axds_crc->crc32, seed, data, size);
+    const __m128i by_512 = _mm_set_epi64x(AXDS_CRC32_FOLD_512_HIGH, AXDS_CRC32_FOLD_512_LOW);
+    const __m128i by_128 = _mm_set_epi64x(AXDS_CRC32_FOLD_128_HIGH, AXDS_CRC32_FOLD_128_LOW);
     const unsigned char *next = (const unsigned char *)data;
     __m128i sum[4], rest;
     for (int i = 0; i < 4; i++) sum[i] = _mm_loadu_si128((const __m128i *)next + i);
@@ -132,8 +149,8 @@ static uint32_t axds_crc32_by_unit(uint32_t seed, const void *data, size_t size)
         rest = axds_crc32_fold(rest, by_128, _mm_loadu_si128((const __m128i *)next));
     unsigned char folded[16];
     _mm_storeu_si128((__m128i *)folded, rest);
-    uint32_t crc = axds_crc_by_table(&axds_table_crc32, ~0u, folded, 16);
-    return axds_crc_by_table(&axds_table_crc32, crc, next, size);
+    uint32_t crc = axds_crc_by_table(&axds_crc->crc32, ~0u, folded, 16);
+    return axds_crc_by_table(&axds_crc->crc32, crc, next, size);
 }
 
 #elif defined(__aarch64__) && defined(__GNUC__) && defined(__linux__)
@@ -191,33 +208,34 @@ static inline uint32_t axds_crc32c_joined(uint32_t first, uint32_t second, uint6
     return first ^ second;
 }
 
-static int axds_crc_has_unit = 0;
-static int axds_crc32_has_unit = 0;
+/* Computes with these tables, which are filled, from now on; each module calls it at its import. */
+static inline void axds_crc_use(const axds_crc_tables *tables) { axds_crc = tables; }
 
-/* Called once by each module that includes this header, at its import. */
-static void axds_crc_init(void) {
-    axds_crc_fill(&axds_table_crc32, AXDS_POLY_CRC32);
-    axds_crc_fill(&axds_table_crc32c, AXDS_POLY_CRC32C);
+/* Fills the tables and uses them. */
+static inline void axds_crc_init(axds_crc_tables *tables) {
+    axds_crc_fill(&tables->crc32, AXDS_POLY_CRC32);
+    axds_crc_fill(&tables->crc32c, AXDS_POLY_CRC32C);
 #ifdef AXDS_HAVE_CRC32C_UNIT
-    axds_crc_has_unit = axds_crc32c_unit();
+    tables->has_crc32c_unit = axds_crc32c_unit();
 #endif
 #ifdef AXDS_HAVE_CRC32_UNIT
-    axds_crc32_has_unit = axds_crc32_unit();
+    tables->has_crc32_unit = axds_crc32_unit();
 #endif
+    axds_crc_use(tables);
 }
 
 static inline uint32_t axds_crc32(uint32_t seed, const void *data, size_t size) {
 #ifdef AXDS_HAVE_CRC32_UNIT
-    if (axds_crc32_has_unit) return axds_crc32_by_unit(seed, data, size);
+    if (axds_crc->has_crc32_unit) return axds_crc32_by_unit(seed, data, size);
 #endif
-    return axds_crc_by_table(&axds_table_crc32, seed, data, size);
+    return axds_crc_by_table(&axds_crc->crc32, seed, data, size);
 }
 
 static inline uint32_t axds_crc32c(uint32_t seed, const void *data, size_t size) {
 #ifdef AXDS_HAVE_CRC32C_UNIT
-    if (axds_crc_has_unit) return axds_crc32c_by_unit(seed, data, size);
+    if (axds_crc->has_crc32c_unit) return axds_crc32c_by_unit(seed, data, size);
 #endif
-    return axds_crc_by_table(&axds_table_crc32c, seed, data, size);
+    return axds_crc_by_table(&axds_crc->crc32c, seed, data, size);
 }
 
 #endif

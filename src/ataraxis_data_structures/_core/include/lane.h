@@ -20,10 +20,9 @@
 #ifndef AXDS_LANE_H
 #define AXDS_LANE_H
 
+#include "forks.h"
 #include "frame.h"
 #include "futex.h"
-
-#include <pthread.h>
 
 #ifndef AXDS_STEP
 #define AXDS_STEP(name) ((void)0) /* where a crash test may end the process */
@@ -99,11 +98,6 @@ typedef struct {
 } axds_hub;
 
 _Static_assert(sizeof(axds_lane) <= AXDS_LANE_HEAD, "the words of a lane reach into its ring");
-
-/* Counts the forks behind this process: a child must not go on with its parent's lane. */
-static uint32_t axds_generation = 0;
-static void axds_forked(void) { axds_generation++; }
-static inline int axds_watch_forks(void) { return pthread_atfork(NULL, NULL, axds_forked); }
 
 /* ---- producer ---- */
 

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "forks.h"
 #include "futex.h"
 
 #if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
@@ -47,12 +48,8 @@ typedef struct {
     uint32_t mutex_bytes;  /* another C library may disagree about the size of a mutex */
 } axds_lock;
 
-/* Counts the forks between this process and its first ancestor: a child must never release what its parent holds. */
-static uint64_t axds_forks = 0;
 static uint64_t axds_self = 0; /* portable door: identity of this process */
 
-static void axds_forked(void) { axds_forks++; }
-static inline int axds_watch_forks(void) { return pthread_atfork(NULL, NULL, axds_forked); }
 static inline size_t axds_mutex_bytes(void) { return sizeof(pthread_mutex_t); }
 static inline void axds_know_self(uint64_t identity) { axds_self = identity; }
 
