@@ -124,7 +124,7 @@ STEPS = {
     "before the marker": "publish._write_marker = die",
     "before the rename": "publish._put_in_place = die",
     "before the removal": "publish._remove = die",
-    "in the removal": "def some(folder, rows, *_): publish.members.unlink(folder, rows, 0, 15); die()\n"
+    "in the removal": "def some(folder, rows, *_): publish.npz.unlink_members(folder, rows, 0, 15); die()\n"
     "publish._remove_members = some",
 }
 
