@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._core.producer import Stamper
-from ..._core.record import LogPackage
+from ..._core.frame import LogPackage
 from ...memory.queue import LogQueue
 from ..descriptions import SourceDescription
 from .running import run_loop
