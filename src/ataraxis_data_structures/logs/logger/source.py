@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._core.producer import Stamper
 from ..._core.frame import LogPackage
+from ..._core.producer import Stamper
 from ...memory.queue import LogQueue
 from ..descriptions import SourceDescription
 from .running import run_loop
