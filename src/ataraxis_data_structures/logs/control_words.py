@@ -28,6 +28,8 @@ class Note(IntEnum):
     """How a session ended; see Ended."""
     DESCRIBED = 16
     """How many sources the owner has described."""
+    LOSSES = 9
+    """How often it was found since the start that others removed what was logged."""
     RECORDED = RECORDED
     """Whether the owner record of the log directory names the queue."""
 

@@ -15,7 +15,7 @@ from ..errors import QueueBusyError, SegmentError
 from ..system import platform, process
 from ..system.process import is_alive, own_identity, pid_of
 from . import external
-from .lane import Lane, Lanes, find_lanes, lane_name
+from .lane import Lane, Lanes, find_lanes, lane_name, queue_name
 from .segment import Kind, Segment, creator_alive
 
 RECORDED = 8
@@ -56,6 +56,8 @@ class LogDrain:
         self._round_messages = 0
         self._seated = False
         self._lost: Counter[int] = Counter()
+        self.vanished = 0
+        """How many lanes others removed that no living process has mapped: what they held is not known."""
         memory = memoryview(bytearray(8192)) if hub is None else hub.sources
         self.sources: memoryview = memory.cast("Q")
         """For each source four words that the consumer keeps: messages written, synced, bytes written, dropped."""
@@ -74,7 +76,11 @@ class LogDrain:
         `directory` is where the log directory of the queue is now, which may have been renamed. `abandoned` says that
         all processes of the queue are known to be dead: then it may be of another pid namespace.
         """
-        drain = cls(name, *open_hub(name, abandoned=abandoned), [], directory)
+        try:
+            block, hub = open_hub(name, abandoned=abandoned)
+        except FileNotFoundError:  # somebody removed the name: its owner still maps it, if it lives
+            block, hub = _open_removed_hub(name)
+        drain = cls(name, block, hub, [], directory)
         drain.sit_down(patience_s)
         return drain
 
@@ -167,6 +173,7 @@ class LogDrain:
                 lane.seal()
         if self._hub is not None and self._lanes is not None:
             for claim in self._lanes.missing:
+                self.vanished += claim != self._hub.last_retired
                 self._hub.forget(claim)
             self.unreadable = {lane_name(self.name, claim): why for claim, why in self._lanes.unreadable.items()}
         return lanes
@@ -294,17 +301,29 @@ def open_hub(
 ) -> tuple[Segment, Hub]:
     """Map the words that all processes of a queue share; one of another pid namespace only if it is abandoned."""
     block = Segment.attach(name, id=id, kind=Kind.QUEUE)
-    if block.size_bytes < HUB_BYTES:
-        raise SegmentError(f"expected {HUB_BYTES} bytes in the queue {name!r}, got {block.size_bytes}")
-    hub = Hub(block.payload)
-    try:
-        hub.check()
-    except ValueError as error:
-        raise SegmentError(f"expected a queue in {name!r}: {error}") from error
+    hub = _hub_of(block)
     if not abandoned and block.head.pid_namespace != process.pid_namespace():
         raise RuntimeError("expected a process of the same pid namespace as the queue: in another one, a dead producer "
                            "could not be told from a living one")  # fmt: skip
     return block, hub
+
+
+def _open_removed_hub(name: str) -> tuple[Segment, Hub]:
+    block = Segment.attach_removed(
+        name, Kind.QUEUE, lambda facts: isinstance(facts.get("queue_id"), int) and queue_name(facts["queue_id"]) == name
+    )
+    return block, _hub_of(block)
+
+
+def _hub_of(block: Segment) -> Hub:
+    if block.size_bytes < HUB_BYTES:
+        raise SegmentError(f"expected {HUB_BYTES} bytes in the queue {block.name!r}, got {block.size_bytes}")
+    hub = Hub(block.payload)
+    try:
+        hub.check()
+    except ValueError as error:
+        raise SegmentError(f"expected a queue in {block.name!r}: {error}") from error
+    return hub
 
 
 def _skip_empty_rounds(lanes: list[Lane], max_bytes: int) -> None:

@@ -75,11 +75,11 @@ def read_record(path: Path, header: bytes) -> memoryview:
         size = os.fstat(fd).st_size
         if size != frame.span(length):
             raise SegmentError(f"expected {frame.span(length)} bytes in {str(path)!r}, got {size}")
-        whole = memoryview(MappedFile(fd, size, writable=True))
+        # Written, not stored in a map: a log directory may lie where there are no shared maps to write.
+        _write_all(fd, memoryview(header), 0)
+        return memoryview(MappedFile(fd, size))
     finally:
         os.close(fd)
-    whole[: len(header)] = header
-    return whole.toreadonly()
 
 
 def files_of(lane: str, directory: Path | None) -> list[Path]:

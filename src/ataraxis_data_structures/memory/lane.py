@@ -3,6 +3,7 @@
 import re
 import struct
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +33,15 @@ class Lane(Reader):
         seated: whether this object is the lane's one consumer.
     """
 
-    def __init__(self, name: str, *, hub: Hub | None = None, directory: Path | None = None) -> None:
-        """Map a lane; `directory` is where its log directory is now, if it is known better than when it was made."""
+    def __init__(
+        self, name: str, *, hub: Hub | None = None, directory: Path | None = None, block: Segment | None = None
+    ) -> None:
+        """Map a lane; `directory` is where its log directory is now, if it is known better than when it was made.
+
+        `block` is its segment where that can't be found by name.
+        """
         # Not in use by this mapping: a lane is in use as long as its producer lives, or the queue is in use.
-        self._segment = Segment.attach(name, kind=Kind.LANE, in_use=False)
+        self._segment = block or Segment.attach(name, kind=Kind.LANE, in_use=False)
         facts = segment.described(self._segment.description)
         if facts.get("format") != FORMAT:
             raise SegmentError(f"expected a lane of format {FORMAT} in {name!r}, got {facts.get('format')}")
@@ -187,7 +193,7 @@ class Lanes:
         self._hub = hub
         self._held: dict[int, Lane] = {}
         self.missing: set[int] = set()
-        """Claims whose segment is gone: swept, or removed by a consumer that did not get to strike them off."""
+        """Claims whose segment is gone: removed by others, or by a consumer that did not get to strike them off."""
         self.unreadable: dict[int, str] = {}
         """Claims whose segment is damaged, or another user's: why."""
         self.seen: int = -1
@@ -202,7 +208,7 @@ class Lanes:
         self.unreadable = {}
         for claim in claims:
             try:
-                lane = self._held.get(claim) or _attach(lane_name(self._name, claim), self._hub, self._directory)
+                lane = self._held.get(claim) or self._attach(claim)
             except (SegmentError, PermissionError) as error:
                 self.unreadable[claim] = str(error)
                 continue
@@ -211,9 +217,23 @@ class Lanes:
         for claim in self._held.keys() - held.keys():
             self._held[claim].close()
         self._held = held
-        self.missing = set(claims) - held.keys() - self.unreadable.keys()
+        # Read anew: a consumer may have removed a lane and struck it off since.
+        self.missing = set(self._hub.claims()) & set(claims) - held.keys() - self.unreadable.keys()
         self.seen = seen
         return held
+
+    def _attach(self, claim: int) -> Lane | None:
+        name = lane_name(self._name, claim)
+        found = _attach(name, self._hub, self._directory)
+        if found is not None or claim == self._hub.last_retired or claim not in self._hub.claims():
+            return found
+        queue_id = self._hub.queue_id  # others may have removed the name: the lane is where its producer maps it
+        with suppress(FileNotFoundError):
+            block = Segment.attach_removed(
+                name, Kind.LANE, lambda facts: (facts.get("queue_id"), facts.get("claim")) == (queue_id, claim)
+            )
+            return Lane(name, hub=self._hub, directory=self._directory, block=block)
+        return None
 
     def close(self) -> None:
         """Let go of all lanes; those that hold messages keep them."""

@@ -6,6 +6,7 @@ import os
 import secrets
 import threading
 import time
+import warnings
 import weakref
 from pathlib import Path
 from queue import Empty
@@ -21,6 +22,7 @@ from .._core.lane import FORMAT, HUB_BYTES, LANE_HEAD_BYTES, SLOTS, Hub
 from .._core.producer import Producer, Writer
 from ..errors import LaneFullError, QueueClosedError
 from ..system import platform, process
+from ..system.disk import file_size_limit
 from ..system.process import is_alive
 from .consumer import LogDrain, open_hub, remove_names
 from .external import DIRECTORY, MEMORY, Draft, path_of
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["LogDrain", "LogQueue", "holds_messages"]
 
 _SMALLEST_LANE_BYTES = 1 << 18
+_SMALLEST_LIMITED_BYTES = 1 << 12
+_DESCRIBED_BYTES = 1 << 16  # more than the description and header of a lane's segment take
 _SLICE_S = 0.05
 _CROWD_S = 2.0  # processes that size their lanes at the same time have done so by then
 
@@ -68,6 +72,7 @@ class LogQueue(Producer):
         self._settings: dict[str, Any] = json.loads(block.description)
         super().__init__(hub, self._settings["timeout"])
         self._hub = hub
+        self._warning = ""
         self.name: str = block.name
         self.id: int = hub.queue_id
         self._lanes = Lanes(self.name, hub)
@@ -245,14 +250,31 @@ class LogQueue(Producer):
             return True
         return os.geteuid() in (0, owner)
 
+    def warn_at_put(self, what: str) -> None:
+        """Have the next put of this process warn of what is wrong with the log; its message is accepted anyway."""
+        self._warning = what
+        self._let_go()  # so that the put looks for its lane here
+
+    def _warn(self) -> None:
+        what, self._warning = self._warning, ""
+        if what:
+            warnings.warn(what, RuntimeWarning, stacklevel=3)
+
     def _stage(self, payload: "Buffer", claim: int, number: int, on_disk: bool) -> Draft:  # noqa: FBT001 called from C
         if on_disk and self.directory is None:
             raise OSError(errno.ENOSPC, f"expected {len(memoryview(payload))} bytes of shared memory, got less")
+        if len(memoryview(payload)) + _DESCRIBED_BYTES > (limit := file_size_limit()):
+            raise OSError(
+                errno.EFBIG,
+                f"expected a limit of file sizes (ulimit -f) above a message of {len(memoryview(payload))} bytes, "
+                f"got {limit}",
+            )
         place = DIRECTORY if on_disk else MEMORY
         return Draft(path_of(lane_name(self.name, claim), number, place, self.directory), place, memoryview(payload))
 
     def _refused(self, writer: Writer) -> None:
         if not writer.accepted_to:  # a lane that came after the end: nobody else knows of it
+            self._hub.forget(writer.claim)  # first, or the consumer would miss it
             writer.keep.unlink()
 
     def _is_abandoned(self) -> bool:
@@ -284,6 +306,7 @@ class LogQueue(Producer):
             if known is None:
                 _drop_closed_lanes()
                 known = _process.writers[self.id] = self._new_lane(block=block, timeout=timeout)
+            self._warn()
             return known
 
     def _new_lane(self, *, block: bool, timeout: float | None) -> Writer:
@@ -305,7 +328,7 @@ class LogQueue(Producer):
         Many processes that do so at once each see the room that all of them then take, so a lane is given back for a
         smaller one if too little is left once its memory is allocated. What the others give back is waited for.
         """
-        claim, lane_bytes, deadline = self._hub.new_claim(), self._settings["lane_bytes"], time.monotonic() + patience_s
+        claim, lane_bytes, deadline = self._hub.new_claim(), self._allowed_lane_bytes(), time.monotonic() + patience_s
         while True:
             if lane_bytes <= _SMALLEST_LANE_BYTES or _free_bytes() >= 4 * lane_bytes:
                 try:
@@ -321,6 +344,14 @@ class LogQueue(Producer):
                 )
             else:
                 time.sleep(0.005)
+
+    def _allowed_lane_bytes(self) -> int:
+        """Return the size that lanes of this queue have, or the largest that a limit of file sizes lets a lane have."""
+        lane_bytes: int = self._settings["lane_bytes"]
+        limit = file_size_limit()
+        while lane_bytes > _SMALLEST_LIMITED_BYTES and LANE_HEAD_BYTES + lane_bytes + _DESCRIBED_BYTES > limit:
+            lane_bytes //= 2
+        return lane_bytes
 
     def _allocate_lane(self, claim: int, lane_bytes: int) -> Writer:
         made: list[Writer] = []

@@ -18,7 +18,8 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from .._core.bulk import MappedFile
@@ -145,6 +146,25 @@ class Segment:
         if zlib.crc32(segment.description) != head.description_check:
             raise SegmentError(f"expected an intact description in {name!r}, got a wrong check sum")
         return segment
+
+    @classmethod
+    def attach_removed(cls, name: str, kind: Kind, is_it: Callable[[dict[str, Any]], bool]) -> Self:
+        """Map a block whose name was removed while a process maps it, known by its description.
+
+        FileNotFoundError if no process of this user has such a block open.
+        """
+        for descriptor in _open_removed():
+            try:
+                head = peek_descriptor(descriptor, name)
+                if head is None or head.kind != kind or head.portable != platform.PORTABLE:
+                    continue
+                size = os.fstat(descriptor).st_size
+                segment = cls(name, head, MappedFile(descriptor, size, writable=True))
+            finally:
+                os.close(descriptor)
+            if zlib.crc32(segment.description) == head.description_check and is_it(described(segment.description)):
+                return segment
+        raise FileNotFoundError(f"expected a segment called {name!r}, got none, not even one that lost its name")
 
     @property
     def id(self) -> int:
@@ -368,6 +388,18 @@ def _link(descriptor: int, hidden: str | None, name: str) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def _open_removed() -> Iterator[int]:
+    """Open the files of the folder that have no name any more and that a process of this user has open."""
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            target = str(link.readlink())
+            if not (target.startswith(f"{platform.FOLDER}/") and target.endswith(" (deleted)")):
+                continue
+            yield os.open(link, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:  # another user's, or closed meanwhile
+            continue
 
 
 def _open_named(name: str) -> int:

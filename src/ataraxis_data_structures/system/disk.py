@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .platform import FCNTL
 
+_NO_LIMIT = 2**63 - 1
 _FICLONE = 0x40049409
 # What a file system or kernel without nameless files says.
 _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}
@@ -26,6 +27,16 @@ def allocate(descriptor: int, size_bytes: int) -> None:
     position = os.fstat(descriptor).st_size
     while position < size_bytes:
         position += os.pwrite(descriptor, zeros[: size_bytes - position], position)
+
+
+def file_size_limit() -> int:
+    """Return how many bytes a file that this process writes may have (ulimit -f)."""
+    try:
+        import resource  # noqa: PLC0415 there is none on Windows
+    except ImportError:
+        return _NO_LIMIT
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return _NO_LIMIT if limit == resource.RLIM_INFINITY else limit
 
 
 def sync_data(descriptor: int) -> None:

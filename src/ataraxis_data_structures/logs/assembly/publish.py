@@ -11,6 +11,7 @@ The archives stand aside, synced and read back. A marker file then says, with a 
 From the moment it stands, whoever comes next goes on: renames what is not renamed yet, removes the listed sources that
 are left, then the marker. A listed file counts as left over only if it is not younger than the marker and an archive
 holds its bytes: a session that began meanwhile may have used the name of one that was gone. All other files are new.
+A sync of the names that fails takes the marker back: no source is removed, and the next assembly begins anew.
 """
 
 import os
@@ -72,7 +73,7 @@ def finish(folder: int, path: Path, *, resumed: bool = True) -> None:
             archives, damaged = _read_marker(file)
             for archive in archives:
                 _put_in_place(folder, archive)
-            os.fsync(folder)
+            _sync_names(folder)
             if resumed:
                 _remove_left_over(folder, path, archives, file)
             else:
@@ -102,7 +103,19 @@ def _write_marker(folder: int, archives: list[Aside], sources: Iterable[str], da
         file.flush()
         os.fsync(fd)
     os.rename(f"{MARKER}.tmp", MARKER, src_dir_fd=folder, dst_dir_fd=folder)
-    os.fsync(folder)
+    _sync_names(folder)
+
+
+def _sync_names(folder: int) -> None:
+    """Sync the names of a folder; after an error the marker goes, and the next assembly writes the archives anew.
+
+    A second sync would succeed and lie: the kernel has dropped what it could not write.
+    """
+    try:
+        os.fsync(folder)
+    except OSError:
+        os.unlink(MARKER, dir_fd=folder)
+        raise
 
 
 def _blocks(lines: list[str], sources: Iterable[str]) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ import os
 import re
 import struct
 from collections.abc import Iterable, Mapping
+from enum import IntFlag
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,6 +49,14 @@ class Words:
     EXPANDED = 131  # npy: every record before this offset has its file; bit 0: the name of this one's file is chosen
     SUFFIX = 132  # npy: the chosen name's suffix
     COUNTED = 133  # what others read as written includes the records before this offset
+    UNSYNCED = 134  # see Unsynced
+
+
+class Unsynced(IntFlag):
+    """What a sync failed of, so that it may be in memory alone and is written anew before it is synced again."""
+
+    JOURNAL = 1
+    FILES = 2  # those that were made from its messages
 
 
 class Header(NamedTuple):

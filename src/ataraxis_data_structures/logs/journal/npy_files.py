@@ -3,7 +3,8 @@
 Before a file is made, the journal's header page says which record it is for and which name was found free. The page
 is mapped, so it outlives a SIGKILL: whoever goes on knows that all before that record have their file, and that a file
 of the chosen name can only be this record's own, perhaps unfinished. After a power cut the page and the files may be
-older than one another: then every record is held against the files that are there.
+older than one another: then every record is held against the files that are there; after a sync that failed, those
+files are written anew as well.
 """
 
 import mmap
@@ -17,8 +18,10 @@ from types import TracebackType
 from typing import Self
 
 from ..._core import bulk, frame, npz
+from ...errors import ArchiveError
 from . import layout
-from .layout import Words
+from .layout import Unsynced, Words
+from .words import open_words
 
 _ROW = struct.Struct(frame.ROW_FORMAT)
 _STAMP = struct.Struct("<BQ")
@@ -39,14 +42,17 @@ class Expansion:
         self._next: dict[str, int] = {}  # below this suffix, all names of a stem are taken
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._page = mmap.mmap(self._fd, layout.HEADER_BYTES)
-        self._words = memoryview(self._page).cast("Q")
-        header = layout.parse_header(self._page[:])
+        header = layout.parse_header(os.pread(self._fd, layout.HEADER_BYTES, 0))
         if header is None:
-            self.close()
-            raise ValueError(f"expected a journal, got {path}")
+            os.close(self._fd)
+            os.close(self._directory)
+            raise ArchiveError(f"expected a journal, got {path}")
+        self._words = open_words(self._fd)
         self.header = header
-        self._compare = header.boot_id != boot_id
+        self.is_distrusted = False
+        """Whether a sync failed since files were made from it here."""
+        self._rewrites = bool(self._words[Words.UNSYNCED] & Unsynced.FILES)
+        self._compare = self._rewrites or header.boot_id != boot_id
         if self._compare:
             self._words[Words.EXPANDED] = layout.HEADER_BYTES
         self.position = self._words[Words.EXPANDED] & ~7
@@ -78,21 +84,30 @@ class Expansion:
         """Bytes among those looked at so far that no valid record covers."""
         return sum(stop - start for start, stop in self._damaged)
 
-    def remove(self) -> None:
-        """Give up the journal once its files are on the disk; a damaged one is kept aside for people to look at."""
+    def sync(self) -> None:
+        """Return when the files are on the disk; after an OSError, mark all that are under way and make them anew."""
         if self.position > layout.HEADER_BYTES:
             bulk.syncfs(self._directory)
-        if self.damaged_bytes:
-            self.path.rename(self.path.with_name(f"{self.path.name}.damaged"))
-        else:
-            self.path.unlink()
+
+    def distrust(self) -> None:
+        """Mark the files that were made so far as perhaps in memory alone: whoever goes on writes them anew."""
+        if self.position > layout.HEADER_BYTES:
+            self._words[Words.UNSYNCED] = self._words[Words.UNSYNCED] | Unsynced.FILES
+            self.is_distrusted = True
+
+    def remove(self) -> None:
+        """Remove the journal, whose files are synced; a damaged one is kept aside for people to look at."""
+        with suppress(FileNotFoundError):  # somebody removed it before
+            if self.damaged_bytes:
+                self.path.rename(self.path.with_name(f"{self.path.name}.damaged"))
+            else:
+                self.path.unlink()
         self.close()
 
     def close(self) -> None:
         """Let go of the journal and the directory."""
         if self._fd >= 0:
             self._words.release()
-            self._page.close()
             os.close(self._fd)
             os.close(self._directory)
             self._fd = -1
@@ -179,11 +194,19 @@ class Expansion:
         finally:
             os.close(fd)
         if got == _head(source, time, payload) + payload:
+            if self._rewrites:
+                self._replace(name, source, time, payload)
             return True
         if npz.array_items(got):
             return None
         os.unlink(name, dir_fd=self._directory)
         return False
+
+    def _replace(self, name: str, source: int, time: int, payload: memoryview) -> None:
+        """Write a file anew whose bytes are as they should be, but may be in memory alone."""
+        aside = f".{name}.tmp"
+        self._write(aside, os.O_TRUNC, source, time, payload)
+        os.rename(aside, name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
 
     def _write(self, name: str, flag: int, source: int, time: int, payload: memoryview) -> None:
         fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flag, 0o666, dir_fd=self._directory)
@@ -200,6 +223,23 @@ class Expansion:
             raise
         finally:
             os.close(fd)
+
+
+def remove_expanded(expansions: list[Expansion]) -> None:
+    """Sync the files of journals, all of whose messages have theirs, and remove the journals.
+
+    Raises:
+        OSError: The sync failed; the journals stay, and their files are made anew by whoever goes on.
+    """
+    for done, expansion in enumerate(expansions):
+        try:
+            expansion.sync()
+        except OSError:
+            for left in expansions[done:]:
+                left.distrust()
+                left.close()
+            raise
+        expansion.remove()
 
 
 def _head(source: int, time: int, payload: memoryview) -> bytes:

@@ -1,15 +1,16 @@
 """What the journals of a queue hold already, so that whoever goes on writes nothing twice."""
 
-import mmap
 import os
 import struct
 from pathlib import Path
 
 from ..._core import frame
+from ..._core.bulk import MappedFile
 from ..._core.frame import Tally
 from ...memory.consumer import LogDrain
 from . import layout
 from .layout import Words
+from .words import FileWords, mark_end, open_words
 
 _ROW = struct.Struct(frame.ROW_FORMAT)
 
@@ -40,18 +41,18 @@ def release_written(drain: LogDrain, directory: Path, queue_id: int) -> None:
         size = os.fstat(fd).st_size
         if size < layout.HEADER_BYTES:
             return
-        with (
-            mmap.mmap(fd, size) as view,
-            memoryview(view) as whole,
-            whole.cast("Q") if not size % 8 else whole[: size // 8 * 8].cast("Q") as words,
-        ):
-            _release(drain, view, words, size)
+        words = open_words(fd)
+        try:
+            _release(drain, MappedFile(fd, size), words, size)
+        finally:
+            words.release()
     finally:
         os.close(fd)
 
 
-def _release(drain: LogDrain, view: mmap.mmap, words: memoryview, size: int) -> None:
-    header = layout.parse_header(view[: layout.HEADER_BYTES])
+def _release(drain: LogDrain, mapped: MappedFile, words: memoryview | FileWords, size: int) -> None:
+    view = memoryview(mapped)
+    header = layout.parse_header(bytes(view[: layout.HEADER_BYTES]))
     if header is None:
         return
     tail = words[Words.TAIL]
@@ -64,9 +65,7 @@ def _release(drain: LogDrain, view: mmap.mmap, words: memoryview, size: int) -> 
     if words[Words.COUNTED] <= start and end > start and not scanner.damaged:
         Tally().add(view[start:end], drain.sources)
     if end < size:  # whole records are never behind a torn one: each append ends before the next begins
-        words[Words.END_CHECK] = end ^ 0xFFFF_FFFF_FFFF_FFFF
-        words[Words.END] = end
-    del scanner
+        mark_end(words, end)
     for lane in drain.lanes():
         if lane.claim in last:
             lane.release_through(last[lane.claim])

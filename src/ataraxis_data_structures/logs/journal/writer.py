@@ -1,7 +1,6 @@
 """The writing end of a journal: whole records go to its end, checkpoints between them."""
 
 import errno
-import mmap
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from ..._core.frame import Tally
 from ...system.disk import allocate, sync_data
 from . import layout
 from .layout import Header, Words
+from .words import mark_end, open_words
 
 
 class Appender:
@@ -34,8 +34,7 @@ class Appender:
         self._checkpoint = 0
         self._next_checkpoint = self.position + checkpoint_bytes
         self.fd = _create(self.path, header.pack())
-        self._page = mmap.mmap(self.fd, layout.HEADER_BYTES)
-        self.words = memoryview(self._page).cast("Q")
+        self.words = open_words(self.fd)
         if claims is not None:  # a file that goes on from another opens with the numbers it goes on from
             self.tally.claims.update(claims)
             self._mark(frame.CHECKPOINT)
@@ -47,7 +46,7 @@ class Appender:
         """
         if self.position >= self._next_checkpoint:
             self._mark(frame.CHECKPOINT)
-        # Mapped, so it outlives a SIGKILL: a successor finds from here which of these records got into the file.
+        # It outlives a SIGKILL: a successor finds from here which of these records got into the file.
         self.words[Words.TAIL] = self.position
         self._write(span)
         self.tally.add(span, shared)
@@ -69,13 +68,15 @@ class Appender:
     def abandon(self) -> None:
         """Let go of the file as it is, without a footer; what an append that failed left half-written is marked off."""
         if self.fd >= 0:
-            if os.fstat(self.fd).st_size > self.position:
-                self.words[Words.END_CHECK] = self.position ^ 0xFFFF_FFFF_FFFF_FFFF
-                self.words[Words.END] = self.position
+            self.mark_off()
             self.words.release()
-            self._page.close()
             os.close(self.fd)
             self.fd = -1
+
+    def mark_off(self) -> None:
+        """Mark what an append that failed left half-written as no record; nothing may be appended from then on."""
+        if os.fstat(self.fd).st_size > self.position:
+            mark_end(self.words, self.position)
 
     def __enter__(self) -> Self:
         return self

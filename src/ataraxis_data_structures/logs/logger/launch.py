@@ -50,7 +50,7 @@ class LoggerProcess:
             bufsize=0,
             start_new_session=True,
         )
-        self._said = b""
+        self._said = self._unread = b""
         self._watch = _open_pidfd(self._child.pid)
         try:
             assert self._child.stdin is not None  # noqa: S101 asked for above
@@ -90,8 +90,13 @@ class LoggerProcess:
         poll.register(stream, select.POLLIN)
         if self._watch >= 0:  # the pipe alone may be held open by a process that was forked at the wrong moment
             poll.register(self._watch, select.POLLIN)
-        rest = b""
         while True:
+            while b"\n" in self._unread:  # also what came with the last line that somebody waited for
+                line, _, self._unread = self._unread.partition(b"\n")
+                if line.startswith(REPORT):
+                    yield json.loads(line[len(REPORT) :])
+                else:
+                    self._said = (self._said + line + b"\n")[-_KEPT_BYTES:]
             left_ms = None if deadline is None else max(deadline - time.monotonic(), 0.0) * 1000
             ready = dict(poll.poll(left_ms))
             if not ready:
@@ -99,12 +104,7 @@ class LoggerProcess:
             data = stream.read(65536) if stream.fileno() in ready else b""
             if not data:
                 return
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                if line.startswith(REPORT):
-                    yield json.loads(line[len(REPORT) :])
-                else:
-                    self._said = (self._said + line + b"\n")[-_KEPT_BYTES:]
+            self._unread += data
 
     def wait(self) -> int:
         """Return its exit status, negative for a signal, when it has ended."""

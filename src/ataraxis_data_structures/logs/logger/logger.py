@@ -8,6 +8,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -17,11 +18,12 @@ from ...system.process import own_identity
 from ...system.progress import make_bar
 from ..control_words import Ended, Note
 from ..descriptions import SourceDescription, describe, write_description
+from ..names import LOG_DIRECTORY_SUFFIX
 from ..recovery.files import without_file
 from ..sessions import further_directories, holds_messages, new_session
 from .running import run_loop
 from .source import LogSource, SourceTable
-from .statistics import DIRECTORY_SUFFIX, LoggerStatistics, statistics_of
+from .statistics import LoggerStatistics, statistics_of
 from .supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ class DataLogger:
         self._name = str(instance_name)
         self._thread_count = max(1, int(thread_count))
         self._poll_interval = max(0, int(poll_interval))
-        directory = _choose(Path(output_directory) / f"{self._name}{DIRECTORY_SUFFIX}", session)
+        directory = _choose(Path(output_directory) / f"{self._name}{LOG_DIRECTORY_SUFFIX}", session)
         directory.mkdir(parents=True, exist_ok=True)
         self._output_directory = directory
         queue = LogQueue.create(
@@ -282,14 +284,21 @@ class Session:
         with self._turn:
             if self._supervisor is not None:
                 return
+            if self._was_started:
+                self._make_directory()
             self._warn_of_others()
             if self.queue.state == "failed":
                 self.queue.state = "new"
             if self.queue.state == "closed":
                 raise RuntimeError("expected the user that made the logger to start it, got another")
             self._supervisor = Supervisor(self.queue, self._settings)
+            self._supervisor.watch()
             self._was_started = True
             self.sources.put_onsets(self.queue)
+
+    def _make_directory(self) -> None:
+        """Make the log directory again where somebody removed it: what the lanes hold still goes there."""
+        Path(self._settings["directory"]).mkdir(parents=True, exist_ok=True)
 
     def _warn_of_others(self) -> None:
         """Say once that another session's messages lie in the directory, unless the program chose what to do."""
@@ -353,8 +362,8 @@ class Session:
                     raise TimeoutError(f"expected everything on the disk within {timeout} s, got no answer")
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 1.5, 0.01)
-        if notes[Note.FLUSH_ERRNO]:
-            raise OSError(notes[Note.FLUSH_ERRNO], os.strerror(notes[Note.FLUSH_ERRNO]))
+            if error := notes[Note.FLUSH_ERRNO]:
+                raise OSError(error, self._supervisor.heard_losses() or os.strerror(error))
 
     def leave(self) -> None:
         """Put everything away when the DataLogger is collected or the program ends; only its owner does."""
@@ -383,8 +392,9 @@ class Session:
         self.queue.state = "closed"
         if self.queue.empty():
             return
+        self._make_directory()
         supervisor = Supervisor(self.queue, self._settings)
-        supervisor.join()
+        supervisor.run()
         if self.queue.hub.notes[Note.ENDED] != Ended.DONE:
             self._complain(supervisor, failed=self.queue.state == "failed")
 
@@ -417,13 +427,15 @@ class Session:
             for source, found in statistics_of(self.queue).sources.items()
             if found.accepted > found.written and not self.queue.empty()
         }
-        for source, count in without_file(Path(self._settings["directory"]), self.queue.id).items():
-            counts[source] = counts.get(source, 0) + count
+        with suppress(FileNotFoundError):  # the directory was removed
+            for source, count in without_file(Path(self._settings["directory"]), self.queue.id).items():
+                counts[source] = counts.get(source, 0) + count
         missing = (
             ", ".join(f"{count} of source {source}" for source, count in sorted(counts.items())) or "nothing known"
         )
         kept = "the lanes and journals keep them for a later start or recover_log_directory"
-        message = f"expected every accepted message on disk, got without: {missing}; {kept}; {supervisor.error}"
+        why = "; ".join(filter(None, (supervisor.heard_losses(), supervisor.error)))
+        message = f"expected every accepted message on disk, got without: {missing}; {kept}; {why}"
         raise ChildProcessError(message) if failed else OSError(message)
 
     def _check_owner(self) -> None:

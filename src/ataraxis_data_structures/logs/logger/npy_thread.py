@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..journal.npy_files import Expansion
+from .sync import start_thread
 
 _AGAIN_S = 0.1
 
@@ -13,10 +14,24 @@ _AGAIN_S = 0.1
 class Expander:
     """Works through journals in their order; the last one may still grow."""
 
-    def __init__(self, boot_id: bytes, give_up_s: float, count: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        boot_id: bytes,
+        give_up_s: float,
+        *,
+        made: Callable[[], None],
+        removes: Callable[[Path], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """Start the thread.
+
+        `made` hears of each file, `removes` of a journal that is about to go, `failed` of an end by an exception.
+        """
         self._boot_id = boot_id
         self._give_up_s = give_up_s
-        self._count = count
+        self._made = made
+        self._removes = removes
+        self._taken: list[Expansion] = []  # by others, for the thread
         self._expansions: list[Expansion] = []
         self._frontiers: dict[Path, int | None] = {}  # where a journal ends by now; None: where its file does
         self._work = threading.Semaphore(0)
@@ -25,12 +40,20 @@ class Expander:
         self._complete = False
         self._stuck_since = 0.0
         self.error: OSError | None = None
-        self._thread = threading.Thread(target=self._run, name="axds-expand", daemon=True)
-        self._thread.start()
+        self.unsynced: OSError | None = None
+        """Why files may be in memory alone; their journals stay, and whoever goes on makes them anew."""
+        self._thread = start_thread("axds-expand", self._run, failed)
 
     def take(self, path: Path, position: int | None = None) -> None:
-        """Take on a journal; one with a position still grows."""
+        """Take on a journal; one with a position still grows.
+
+        Raises:
+            OSError: It can't be opened.
+            ArchiveError: It is none.
+        """
+        expansion = Expansion(path, self._boot_id)
         self._frontiers[path] = position
+        self._taken.append(expansion)
         self._wake()
 
     def grown(self, path: Path, position: int | None) -> None:
@@ -46,10 +69,10 @@ class Expander:
         self._thread.join()
         for expansion in self._expansions:
             expansion.close()
-        return self._complete
+        return self._complete and self.unsynced is None
 
     def _made_one(self) -> bool:
-        self._count()
+        self._made()
         return False
 
     def _wake(self) -> None:
@@ -87,9 +110,8 @@ class Expander:
     def _round(self) -> bool:
         """Make the files of all that is there, and return whether there was anything."""
         moved = False
-        known = {expansion.path for expansion in self._expansions}
-        for path in [path for path in list(self._frontiers) if path not in known]:
-            self._expansions.append(Expansion(path, self._boot_id))
+        while self._taken:
+            self._expansions.append(self._taken.pop(0))
         finished = []
         for expansion in self._expansions:
             frontier = self._frontiers[expansion.path]
@@ -100,7 +122,21 @@ class Expander:
             if frontier is None:
                 finished.append(expansion)
         for expansion in finished:
-            expansion.remove()
-            self._expansions.remove(expansion)
-            del self._frontiers[expansion.path]
+            self._finish(expansion)
         return moved
+
+    def _finish(self, expansion: Expansion) -> None:
+        """Sync the files of a journal and remove it; one whose files may be in memory alone stays."""
+        if not expansion.is_distrusted:
+            try:
+                expansion.sync()
+            except OSError as error:
+                self.unsynced = self.unsynced or error
+                for each in self._expansions:
+                    each.distrust()
+        if not expansion.is_distrusted:
+            self._removes(expansion.path)
+            expansion.remove()
+        expansion.close()
+        self._expansions.remove(expansion)
+        del self._frontiers[expansion.path]

@@ -15,8 +15,7 @@ from ...memory.queue import LogQueue
 from ...memory.segment import Kind, Segment
 from ...system.process import is_alive, pid_of
 from ..control_words import Note
-
-DIRECTORY_SUFFIX = "_data_log"
+from ..names import LOG_DIRECTORY_SUFFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def queue_of_logger(name: str) -> LogQueue:
     found = {}
     for segment_name in segment.list_segments():
         directory = _log_directory(segment_name)
-        if directory is not None and directory.name == f"{name}{DIRECTORY_SUFFIX}":
+        if directory is not None and directory.name == f"{name}{LOG_DIRECTORY_SUFFIX}":
             found[segment_name] = directory
     if not found:
         raise FileNotFoundError(f"expected a logger called {name!r} on this machine, got none")

@@ -12,21 +12,25 @@ from .launch import LoggerProcess
 _DEATHS_IN_VAIN = 5  # without a message written between them
 _KILLS_IN_VAIN = 50
 _LONGEST_PAUSE_S = 1.0
+_HEARD_S = 2.0  # a report is on its way through a pipe
+_STEP_S = 0.002
 
 
 class Supervisor:
-    """The logger process of one session and the thread that watches it; made by the owner of the queue alone."""
+    """The logger process of one session; made by the owner of the queue alone, who then calls `watch` or `run`."""
 
     def __init__(self, queue: LogQueue, settings: dict[str, Any]) -> None:
         self._queue = queue
         self._settings = settings
         self._notes = queue.hub.notes
         self._notes[Note.ENDED] = Ended.NOT_YET
+        self._notes[Note.LOSSES] = 0
         self.error = ""
+        self.losses: list[str] = []
+        """What others removed of the log while the logger worked."""
         self._in_vain = 0
         self._process = self._launch(settings["patience_s"])
-        self._thread = threading.Thread(target=self._watch, name="axds-supervisor", daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self.run, name="axds-supervisor", daemon=True)
 
     @property
     def pid(self) -> int:
@@ -43,6 +47,33 @@ class Supervisor:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def watch(self) -> None:
+        """Look after the logger process in a thread of its own."""
+        self._thread.start()
+
+    def run(self) -> None:
+        """Look after the logger process until none runs and none will be started; works while the program exits."""
+        while True:
+            written = self._progress()
+            for facts in self._process.reports():
+                self.error = facts.get("error", self.error)
+                if "loss" in facts:
+                    self.losses.append(facts["loss"])
+                if warning := facts.get("loss") or facts.get("warning"):
+                    self._queue.warn_at_put(warning)
+            status = self._process.wait()
+            if self._notes[Note.ENDED] != Ended.NOT_YET:
+                return
+            if not self._restart(status, moved=self._progress() != written):
+                return
+
+    def heard_losses(self) -> str:
+        """Return what was removed of the log by others; the logger process counts it before it answers."""
+        deadline = time.monotonic() + _HEARD_S
+        while len(self.losses) < self._notes[Note.LOSSES] and time.monotonic() < deadline:
+            time.sleep(_STEP_S)
+        return "; ".join(self.losses)
+
     def _launch(self, patience_s: float) -> LoggerProcess:
         process = LoggerProcess(self._settings | {"patience_s": patience_s})
         try:
@@ -51,17 +82,6 @@ class Supervisor:
             process.kill()
             raise
         return process
-
-    def _watch(self) -> None:
-        while True:
-            written = self._progress()
-            for facts in self._process.reports():
-                self.error = facts.get("error", self.error)
-            status = self._process.wait()
-            if self._notes[Note.ENDED] != Ended.NOT_YET:
-                return
-            if not self._restart(status, moved=self._progress() != written):
-                return
 
     def _progress(self) -> tuple[int, int]:
         return sum(self._queue.hub.sources.cast("Q")[0::4]), self._notes[Note.EXPANDED]

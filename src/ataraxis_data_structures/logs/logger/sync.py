@@ -3,43 +3,62 @@
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..._core import bulk
-from ...system.disk import sync_data, sync_folder
+from ...system.disk import sync_data
+from ..journal.layout import Unsynced
+from ..journal.renew import distrust
 
 _STEP_BYTES = 4 * 2**20
 _PAGE_BYTES = 4096
 
 
+@dataclass
+class _Watched:
+    path: Path
+    descriptor: int
+    """Of the one that grows, through which it is written; -1 of those that are complete."""
+
+
 class Syncer:
-    """Syncs journals in a thread of its own; a failure is told once and never tried again.
+    """Syncs journals in a thread of its own; a failure is told once, and the journal is marked.
 
     After a failed fsync the kernel has dropped what it could not write: a second one would succeed and lie.
     """
 
     def __init__(
-        self, directory: Path, mode: str, interval_s: float, words: memoryview, failed: Callable[[OSError], None]
+        self, folder: int, mode: str, interval_s: float, words: memoryview, failed: Callable[[BaseException], None]
     ) -> None:
-        self._directory = directory
+        self._folder = folder
         self._mode = mode
         self._interval_s = interval_s
         self._words = words  # 256 rows of written, synced, bytes, dropped
-        self._failed = failed
-        self._paths: list[Path] = []
+        self._watched: list[_Watched] = []
         self._names_synced = True
         self._turn = threading.Lock()
+        self._list = threading.Lock()
         self._work = threading.Semaphore(0)
         self._asleep = True
         self._ending = False
-        self._thread = threading.Thread(target=self._run, name="axds-sync", daemon=True)
-        if mode != "none":
-            self._thread.start()
+        self._thread = start_thread("axds-sync", self._run, failed) if mode != "none" else None
 
-    def watch(self, path: Path) -> None:
-        """Take a further journal into care; those before it are complete."""
-        self._paths = [*self._paths, path]
-        self._names_synced = False
+    def watch(self, path: Path, descriptor: int = -1) -> None:
+        """Take a further journal into care, with the descriptor by which it grows; those before it are complete."""
+        with self._list:
+            for each in self._watched:
+                _let_go(each)
+            self._watched.append(_Watched(path, os.dup(descriptor) if descriptor >= 0 else -1))
+            self._names_synced = False
+
+    def forget(self, path: Path) -> None:
+        """Leave a journal alone from now on: it is removed."""
+        with self._list:
+            for each in self._watched:
+                if each.path == path:
+                    _let_go(each)
+            self._watched = [each for each in self._watched if each.path != path]
 
     def wake(self) -> None:
         """Tell that something was appended."""
@@ -51,32 +70,74 @@ class Syncer:
         """Return when everything that was appended before this call is on the disk; OSError if it can't be told."""
         with self._turn:
             written = self._words.tobytes()
-            paths = self._paths
-            for path in paths:
-                _sync_file(path)
-            if not self._names_synced:
-                self._names_synced = True
-                sync_folder(self._directory)
-            self._paths = self._paths[len(paths) - 1 :] if paths else self._paths
+            with self._list:
+                opened = [(each, fd, each.descriptor < 0) for each in self._watched if (fd := _open(each)) >= 0]
+                with_names, self._names_synced = not self._names_synced, True
+            try:
+                self._sync([fd for _, fd, _ in opened], with_names=with_names)
+            finally:
+                for _, fd, _ in opened:
+                    os.close(fd)
+            done = [each for each, _, is_complete in opened if is_complete]  # as it was before the sync
+            with self._list:
+                self._watched = [each for each in self._watched if each not in done]
             self._words[1::4] = memoryview(written).cast("Q")[0::4]
+
+    def _sync(self, descriptors: list[int], *, with_names: bool) -> None:
+        try:
+            for fd in descriptors:
+                sync_data(fd)
+            if with_names:
+                os.fsync(self._folder)
+        except OSError:
+            for fd in descriptors:  # which of them it was matters less than that none is trusted
+                distrust(fd, Unsynced.JOURNAL)
+            raise
 
     def close(self) -> None:
         """End the thread; what was appended is synced unless the mode is none."""
         self._ending = True
-        self._work.release()
-        if self._mode != "none":
+        if self._thread is not None:
+            self._work.release()
             self._thread.join()
             self.sync()
 
     def _run(self) -> None:
+        while not self._ending:
+            self._asleep = True
+            self._work.acquire(timeout=self._interval_s if self._mode == "interval" else None)
+            if self._words[0::4] != self._words[1::4]:
+                self.sync()
+
+
+def _open(watched: _Watched) -> int:
+    """Return a descriptor of a journal, to be closed; -1 if it is gone, which others notice and report."""
+    if watched.descriptor >= 0:
+        return os.dup(watched.descriptor)
+    try:
+        return os.open(watched.path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return -1
+
+
+def _let_go(watched: _Watched) -> None:
+    if watched.descriptor >= 0:
+        os.close(watched.descriptor)
+        watched.descriptor = -1
+
+
+def start_thread(name: str, run: Callable[[], None], failed: Callable[[BaseException], None]) -> threading.Thread:
+    """Start a thread whose end by any exception is told at once: what it does would silently not be done any more."""
+
+    def guarded() -> None:
         try:
-            while not self._ending:
-                self._asleep = True
-                self._work.acquire(timeout=self._interval_s if self._mode == "interval" else None)
-                if self._words[0::4] != self._words[1::4]:
-                    self.sync()
-        except OSError as error:
-            self._failed(error)
+            run()
+        except BaseException as error:  # noqa: BLE001 whatever it is, the logger ends by it
+            failed(error)
+
+    thread = threading.Thread(target=guarded, name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 class WriteBack:
@@ -85,12 +146,12 @@ class WriteBack:
     In a thread of its own, for a disk that is busy makes it wait. It leaves the last page alone: that is still filled.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, failed: Callable[[BaseException], None]) -> None:
         self._fd = -1
         self._position = self._begun = 0
         self._taken: list[Path] = []
         self._work = threading.Semaphore(0)
-        threading.Thread(target=self._run, name="axds-write-back", daemon=True).start()
+        start_thread("axds-write-back", self._run, failed)
 
     def take(self, path: Path) -> None:
         """Turn to a new journal; the kernel or a sync finishes the one before."""
@@ -122,14 +183,3 @@ class WriteBack:
         except OSError:  # nothing depends on it
             self._fd = -1
         self._begun = 0
-
-
-def _sync_file(path: Path) -> None:
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:  # its messages were expanded, synced, and it was removed
-        return
-    try:
-        sync_data(fd)
-    finally:
-        os.close(fd)

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from ...system import process
-from ..journal.npy_files import Expansion
+from ..journal.npy_files import Expansion, remove_expanded
 from ..journal.resume import journals_of
 from .lanes import is_for_files
 
@@ -18,8 +18,7 @@ def expand_journals(directory: Path) -> int:
         expansion = Expansion(path, process.boot_id())
         finished.append(expansion)
         made += expansion.advance(expansion.end())
-    for expansion in finished:
-        expansion.remove()
+    remove_expanded(finished)
     return made
 
 

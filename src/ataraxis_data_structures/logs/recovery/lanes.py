@@ -12,10 +12,11 @@ from ...memory.consumer import LogDrain, open_hub
 from ...memory.lane import find_lanes
 from ...memory.segment import Kind
 from ...system import process
-from ...system.disk import sync_folder
+from ...system.disk import sync_data, sync_folder
 from ...system.process import is_alive
 from ..control_words import Note
 from ..journal import layout
+from ..journal.renew import distrust_files, renew
 from ..journal.resume import journals_of, next_number, release_written
 from ..journal.writer import Appender
 from ..log_directory import LogDirectory
@@ -41,7 +42,13 @@ def dead_queues(directory: Path) -> list[str]:
 
 
 def salvage_dead(directory: LogDirectory) -> Counter[int]:
-    """Write what dead queues left in their lanes into journals; the owner record keeps those that were not found."""
+    """Write what dead queues left in their lanes into journals; the owner record keeps those that were not found.
+
+    Raises:
+        OSError: A journal could not be written or synced; the next call writes it anew.
+    """
+    for path in journals_of(directory.path):
+        renew(path)
     salvaged: Counter[int] = Counter()
     for name in dead_queues(directory.path):
         salvaged.update(_salvage(name, directory))
@@ -120,15 +127,29 @@ def _salvage(name: str, directory: LogDirectory) -> Counter[int]:
             )  # fmt: skip
             with Appender(path, header) as journal:
                 _drain_into(journal, drain)
-                journal.sync()
             counts.update({source: messages for source, messages, _, _ in journal.tally.sources()})
-        sync_folder(path)
+        _sync(journals_of(path, queue_id), path)
         # In this order: a kill leaves an empty queue that is still found, never a record of one that is gone.
         if drain.id is not None:
             drain.hub.notes[Note.RECORDED] = 0
         directory.record.without(queue_id).write(directory.descriptor)
         drain.remove()
     return counts
+
+
+def _sync(journals: list[Path], folder: Path) -> None:
+    """Sync journals and their names; after an OSError, whoever goes on writes them anew."""
+    try:
+        for path in journals:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                sync_data(fd)
+            finally:
+                os.close(fd)
+        sync_folder(folder)
+    except OSError:
+        distrust_files(journals)
+        raise
 
 
 def _drain_into(journal: Appender, drain: LogDrain) -> None:
