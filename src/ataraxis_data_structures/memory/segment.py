@@ -18,8 +18,7 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 from .._core.bulk import MappedFile
@@ -153,7 +152,7 @@ class Segment:
 
         FileNotFoundError if no process of this user has such a block open.
         """
-        for descriptor in _open_removed():
+        for descriptor in process.open_removed(platform.FOLDER):
             try:
                 head = peek_descriptor(descriptor, name)
                 if head is None or head.kind != kind or head.portable != platform.PORTABLE:
@@ -388,18 +387,6 @@ def _link(descriptor: int, hidden: str | None, name: str) -> bool:
     except FileExistsError:
         return False
     return True
-
-
-def _open_removed() -> Iterator[int]:
-    """Open the files of the folder that have no name any more and that a process of this user has open."""
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            target = str(link.readlink())
-            if not (target.startswith(f"{platform.FOLDER}/") and target.endswith(" (deleted)")):
-                continue
-            yield os.open(link, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:  # another user's, or closed meanwhile
-            continue
 
 
 def _open_named(name: str) -> int:

@@ -2,6 +2,7 @@
 
 import functools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 _ZOMBIE = (b"Z", b"X")
@@ -64,6 +65,22 @@ def _maps(process_folder: Path, mark: str) -> bool:
         return mark in (process_folder / "maps").read_text(errors="replace")
     except OSError:  # another user's, or gone
         return False
+
+
+def open_removed(folder: Path) -> Iterator[int]:
+    """Open each file of a folder that has no name any more and that a process of this user has open.
+
+    The descriptors are to read and write; the caller closes them.
+    """
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            target = str(link.readlink())
+            if not (target.startswith(f"{folder}/") and target.endswith(" (deleted)")):
+                continue
+            descriptor = os.open(link, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:  # another user's, or closed meanwhile
+            continue
+        yield descriptor
 
 
 def who_locks(status: os.stat_result) -> int:
