@@ -9,4 +9,5 @@
 # views      the plain files that people see
 # store      the class Store, with batch, queries and items, which is what it tells of an item
 # programs   the verbs of Store for programs: memo
+# directory/ the class Directory: arrays as attributes, configurations, builds; links: files that become items
 # folio/     the class DataFolio, a face over Store

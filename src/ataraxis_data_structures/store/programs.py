@@ -2,9 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .ledger.commit import Change
+from .ledger.fold import Entry
+from .ledger.history import History
+from .links import linked, moved
 from .memo.memo import memoized
+from .names import FOLDER, STAGING
+from .payloads import payload_path, read_kind
+
+if TYPE_CHECKING:
+    from .store import Store
 
 
 class Programs:
@@ -12,6 +21,12 @@ class Programs:
 
     path: Path
     read_only: bool
+    _history: History
+    _at: int | None
+    _sync: str
+
+    def _commit(self, changes: list[Change]) -> int:
+        raise NotImplementedError
 
     def memo(
         self,
@@ -42,3 +57,59 @@ class Programs:
         return memoized(
             self.path, function, version=version, ignore=ignore, dataset=dataset, is_read_only=self.read_only
         )
+
+    # What directories and logs are made with
+
+    def names_below(self, start: str) -> list[str]:
+        """Return the names of items that begin with a text, sorted."""
+        return sorted(name for name, _ in self._history.fold().each(self._at) if name.startswith(start))
+
+    def link(self, name: str, source: Path, *, kind: str, about: dict[str, Any], view: str, note: str = "") -> int:
+        """Make a file that nobody changes any more an item: its payload is a further link to it, no copy."""
+        op = {"name": name, "kind": kind, "about": about, "view": view, **({"note": note} if note else {})}
+        staging = self.path / FOLDER / STAGING
+        return self._commit([linked(staging, source, op, source.suffix, is_synced=self._sync == "power")])
+
+    def take_items(self, other: "Store", names: dict[str, str]) -> None:
+        """Link items of another store on the same disk into this one, under other names."""
+        for name, new in names.items():
+            entry = other.entry_of(name)
+            op = entry.op or {}
+            view = new + op["view"].removeprefix(name)
+            if entry.before is not None:  # rows were appended
+                self.add_copy(new, other.get(name), view)
+                continue
+            file = payload_path(other.path, op["file"])
+            kept: dict[str, Any] = {key: op[key] for key in ("kind", "about", "note", "meta") if key in op}
+            change = linked(
+                self.path / FOLDER / STAGING, file, {**kept, "name": new, "view": view},
+                "".join(Path(view).suffixes[-1:]), is_synced=self._sync == "power",
+                is_carried=bool(read_kind(op).is_carried),
+            )  # fmt: skip
+            self._commit([change])
+
+    def add_copy(self, name: str, value: Any, view: str) -> None:
+        """Add a value with a plain file of a given name."""
+        self.add(name, value, view=view)  # type: ignore[attr-defined]
+
+    def entry_of(self, name: str) -> Entry:
+        """Return the present version of an item as the ledger has it."""
+        entry = self._history.fold().entry(name, self._at)
+        if entry is None:
+            raise KeyError(name)
+        return entry
+
+    def rename(self, names: dict[str, str]) -> int:
+        """Give items other names, all or none, without copying; former versions stay under the former names."""
+        changes = [Change({"op": "delete", "name": name}) for name in names]
+        for name, new in names.items():
+            entry = self.entry_of(name)
+            op = entry.op or {}
+            if entry.before is not None:
+                raise TypeError(f"expected an array without appended rows, got {name}")
+            if op.get("kind") == "reference":
+                changes.append(Change({"op": "put", **{k: v for k, v in op.items() if k not in ("op", "name")},
+                                       "name": new}))  # fmt: skip
+                continue
+            changes.append(moved(op, new, new + str(op["view"]).removeprefix(name)))
+        return self._commit(changes)

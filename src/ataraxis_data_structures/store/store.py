@@ -127,7 +127,7 @@ class Store(Programs):
             meta: Further JSON values, found by `search`.
             overwrite: Whether the name may exist.
             if_version: The version that the name must have; 0 if it must not exist.
-            format: How the value is written: "npy", "npz", "parquet", "json", "pth" or "pkl"; by default its type
+            format: How the value is written: "npy", "h5", "npz", "parquet", "json", "pth" or "pkl"; by default its type
                 decides.
             view: The plain file, below the folder of the store; by default the name and the format's extension.
 

@@ -52,12 +52,13 @@ _held_change = threading.Lock()
 
 
 @contextlib.contextmanager
-def held_file(path: Path) -> Iterator[None]:
+def held_file(path: Path, *, waits: bool = True) -> Iterator[None]:
     """Hold an exclusive lock by a file of its own, however long another process or thread has it; then remove it.
 
-    A holder that ends in any way frees it, also one whose forked children live on.
+    A holder that ends in any way frees it, also one whose forked children live on. Without `waits`, BlockingIOError
+    where another has it.
     """
-    descriptor = _open_held(path)
+    descriptor = _open_held(path, EXCLUSIVE if waits or FCNTL is None else EXCLUSIVE | FCNTL.LOCK_NB)
     try:
         yield
     finally:
@@ -70,14 +71,14 @@ def held_file(path: Path) -> Iterator[None]:
                 os.close(descriptor)
 
 
-def _open_held(path: Path) -> int:
+def _open_held(path: Path, operation: int) -> int:
     while True:
         with _held_change:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             _held.add(descriptor)
         try:
             if FCNTL is not None:
-                FCNTL.flock(descriptor, EXCLUSIVE)
+                FCNTL.flock(descriptor, operation)
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor
         except FileNotFoundError:  # removed by its last holder

@@ -7,6 +7,7 @@ from ...errors import DamagedError, StoreError
 from .array import ARRAY, SHARED
 from .arrays import ARRAYS, SCALARS
 from .file import FILE
+from .h5 import H5
 from .json import JSON
 from .kind import Kind as Kind
 from .model import PICKLE, STATE
@@ -17,6 +18,7 @@ KINDS: tuple[Kind, ...] = (
     FILE,
     ARRAY,
     SHARED,
+    H5,
     ARRAYS,
     SCALARS,
     TABLE,
