@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from .. import DataLogger, LogArchiveReader, SharedMemoryArray, assemble_log_archives
+from .. import DataLogger, LogArchiveReader, SharedMemoryArray, Store, assemble_log_archives
 from . import telemetry
 from .render import add_json, print_json, print_table
 from .terminal import print_line
@@ -54,7 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
             {"source": source, "counter": name} | _account(pool, log_directory / f"{source}_log.npz", ledgers[source])
             for source, (name, _) in enumerate(counters, start=1)
         ]
-    _report(rows, log_directory if arguments.directory else None, as_json=arguments.json)
+    items = Store(arguments.directory).adopt_logs() if arguments.directory else []
+    _report(rows, log_directory if arguments.directory else None, items, as_json=arguments.json)
     return int(any(row["missing"] or row["duplicated"] for row in rows))
 
 
@@ -162,15 +163,17 @@ def _account(pool: ProcessPoolExecutor, archive: Path, ledger: telemetry.Ledger)
     }
 
 
-def _report(rows: list[dict[str, Any]], kept: Path | None, *, as_json: bool) -> None:
+def _report(rows: list[dict[str, Any]], kept: Path | None, items: list[str], *, as_json: bool) -> None:
     if as_json:
         print_json({"directory": kept, "sources": rows})
         return
     print_table(rows, _COLUMNS)
+    if kept:
+        print_line(f"kept in {kept}, as items of a store: {', '.join(items)}")
+        print_line(f"to look at it: axds store ls {kept.parent}; axds log report {kept}; in Python:")
+        print_line(f'  Store("{kept.parent}").get("{items[0] if items else ""}").timestamps')
     lost, twice = (sum(row[column] for row in rows) for column in ("missing", "duplicated"))
     print_line(f"{sum(row['messages'] for row in rows):,} messages: {lost} missing, {twice} duplicated")
-    if kept:
-        print_line(f"kept in {kept}")
 
 
 def _positive(text: str) -> float:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,12 @@ class LinkedFile(StagedFile):
     def __init__(self, folder: Path, source: Path, *, is_synced: bool) -> None:
         self.path = staged_path(folder)
         self._fd = -1
-        os.link(source, self.path, follow_symlinks=False)
+        try:
+            os.link(source, self.path, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            shutil.copyfile(source, self.path)
         try:
             os.chmod(self.path, 0o444)  # noqa: PTH101
             self.size_bytes, self.hash = hash_file(self.path)
@@ -34,11 +40,6 @@ class LinkedFile(StagedFile):
             os.fsync(fd)
         finally:
             os.close(fd)
-
-
-def can_link(error: OSError) -> bool:
-    """Tell whether an error is of something else than a file system without links."""
-    return error.errno not in _NO_LINKS
 
 
 def linked(folder: Path, source: Path, op: Op, extension: str, *, is_synced: bool, is_carried: bool = False) -> Change:

@@ -1,9 +1,12 @@
 """What a store does for the programs of a rig, beside keeping items."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import DTypeLike, NDArray
+
+from ..errors import StoreError
 from .ledger.commit import Change
 from .ledger.fold import Entry
 from .ledger.history import History
@@ -13,6 +16,8 @@ from .names import FOLDER, STAGING
 from .payloads import payload_path, read_kind
 
 if TYPE_CHECKING:
+    from .rig.log import StoredLogger
+    from .rig.series import Series
     from .store import Store
 
 
@@ -57,6 +62,53 @@ class Programs:
         return memoized(
             self.path, function, version=version, ignore=ignore, dataset=dataset, is_read_only=self.read_only
         )
+
+    def log(self, name: str, **options: Any) -> "StoredLogger":
+        """Return a DataLogger whose sources become items `name/SOURCE` when it ends, linked, not copied.
+
+        What sessions that were killed left is completed and becomes items first.
+
+        Args:
+            name: Of the session; one that has messages already gets a number behind it.
+            options: As `DataLogger` takes them, without directory and name.
+        """
+        from .rig.log import StoredLogger  # noqa: PLC0415 most stores record nothing
+
+        self.adopt_logs()
+        return StoredLogger(self, name, **options)  # type: ignore[arg-type]
+
+    def adopt_logs(self) -> list[str]:
+        """Complete what killed sessions left and make logs items that are none; returns the names of new versions."""
+        from .rig.log import adopt_logs  # noqa: PLC0415
+
+        if self.read_only:
+            raise StoreError(f"expected a store that is open for writing, got {self!r}, which is read only")
+        return adopt_logs(self)  # type: ignore[arg-type]
+
+    def series(self, name: str, dtype: DTypeLike | None = None) -> "Series":
+        """Return `times_us` (UTC, microseconds) and `values` of a log, or of an array or table with a `time_us`.
+
+        Args:
+            name: The item.
+            dtype: Of a message's bytes; by default what the source declared (`DataLogger.source`).
+        """
+        from .rig.series import series_of  # noqa: PLC0415
+
+        return series_of(self, name, dtype)  # type: ignore[arg-type]
+
+    def align(
+        self, names: str | Iterable[str] | Mapping[str, DTypeLike], onto: Any, *, is_discrete: bool = False
+    ) -> dict[str, NDArray[Any]]:
+        """Return series at the same times: `time_us`, and the values of each name, linear or the last known ones.
+
+        Args:
+            names: Items; with a dtype for each where its source declared none.
+            onto: The item whose times they are brought to, or such times.
+            is_discrete: Whether values hold until the next one, instead of changing linearly.
+        """
+        from .rig.series import aligned  # noqa: PLC0415
+
+        return aligned(self, names, onto, is_discrete=is_discrete)  # type: ignore[arg-type]
 
     # What directories and logs are made with
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..kinds.array import is_shared, shared_copy
 from ..kinds.libraries import library, loaded
 from ..store import Store
 from . import building, settings
@@ -260,9 +261,7 @@ class Directory(metaclass=_Found):
         elif _is_table(value):
             store.add(name, value)
         else:
-            memory = loaded("ataraxis_data_structures.memory.array")
-            is_shared = memory is not None and isinstance(value, memory.SharedMemoryArray)
-            store.add(name, value.read() if is_shared else np.asarray(value), format="h5")
+            store.add(name, shared_copy(value) if is_shared(value) else np.asarray(value), format="h5")
 
     def _put_path(self, store: Store, name: str, value: Path) -> None:
         if not value.is_dir():

@@ -10,6 +10,7 @@ from .file import FILE
 from .h5 import H5
 from .json import JSON
 from .kind import Kind as Kind
+from .log import LOG
 from .model import PICKLE, STATE
 from .table import TABLE, TABLE_FILE
 
@@ -24,6 +25,7 @@ KINDS: tuple[Kind, ...] = (
     TABLE,
     TABLE_FILE,
     JSON,
+    LOG,
     STATE,
     PICKLE,  # of any other object
 )

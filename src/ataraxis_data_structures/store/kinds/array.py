@@ -121,13 +121,28 @@ def _accepts(value: Any) -> bool:
     return isinstance(value, np.ndarray | np.generic)
 
 
-def _is_shared(value: Any) -> bool:
+def is_shared(value: Any) -> bool:
+    """Tell whether a value is a SharedMemoryArray."""
     memory = loaded("ataraxis_data_structures.memory.array")
     return memory is not None and isinstance(value, memory.SharedMemoryArray)
 
 
+def shared_copy(value: Any) -> np.ndarray[Any, Any]:
+    """Return a copy of a SharedMemoryArray, made under its lock.
+
+    Raises:
+        TornArrayError: A process died while it wrote to the array, and nobody has said since that the data is right.
+    """
+    is_strict, value.strict = value.strict, True  # what may be torn is refused, not stored with a warning
+    try:
+        copy: np.ndarray[Any, Any] = np.asarray(value.read())
+    finally:
+        value.strict = is_strict
+    return copy
+
+
 def _write_shared(value: Any, file: PayloadFile) -> About:
-    return _write(value.read(), file)  # a copy, made under the array's lock
+    return _write(shared_copy(value), file)
 
 
 def _write(value: Any, file: PayloadFile) -> About:
@@ -160,4 +175,4 @@ def _about(path: Path) -> About:
 
 
 ARRAY = Kind("array", lambda _: ".npy", _accepts, _write, _read, _open, format="npy", about=_about)
-SHARED = replace(ARRAY, accepts=_is_shared, write=_write_shared)
+SHARED = replace(ARRAY, accepts=is_shared, write=_write_shared)

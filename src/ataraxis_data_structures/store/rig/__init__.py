@@ -1,0 +1,1 @@
+"""What a rig records, in a store: logs whose sources become items, and series on one clock."""
