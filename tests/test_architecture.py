@@ -19,7 +19,7 @@ LAYERS = [
     ["logs.sessions"],
     ["logs.recovery"],
     ["logs.logger", "logs.archive", "jobs"],
-    ["logs.assembly"],
+    ["logs.assembly", "logs.export"],
     ["store"],
     ["datasets"],
     ["__init__"],  # the public names, for commands

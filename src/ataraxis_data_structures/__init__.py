@@ -44,7 +44,7 @@ _PUBLIC = {
     "logs.assembly.assemble": "assemble_log_archives",
     "logs.archive.batches": "map_archive merge_archives",
     "logs.archive.discovery": ("discover_log_archives find_log_archive find_log_archives read_archive_message_count"),
-    "logs.archive.export": "export_archive",
+    "logs.export.export": "export_archive",
     "logs.archive.recording": "RecordedSession open_session",
     "logs.archive.reader": "PARALLEL_PROCESSING_THRESHOLD LogArchiveReader LogMessage",
     "logs.archive.verify": "EntryFault",

@@ -47,7 +47,6 @@ from .logs.archive.discovery import discover_log_archives as discover_log_archiv
 from .logs.archive.discovery import find_log_archive as find_log_archive
 from .logs.archive.discovery import find_log_archives as find_log_archives
 from .logs.archive.discovery import read_archive_message_count as read_archive_message_count
-from .logs.archive.export import export_archive as export_archive
 from .logs.archive.reader import LogArchiveReader as LogArchiveReader
 from .logs.archive.reader import LogMessage as LogMessage
 from .logs.archive.reader import PARALLEL_PROCESSING_THRESHOLD as PARALLEL_PROCESSING_THRESHOLD
@@ -56,6 +55,7 @@ from .logs.archive.recording import open_session as open_session
 from .logs.archive.verify import EntryFault as EntryFault
 from .logs.assembly.assemble import assemble_log_archives as assemble_log_archives
 from .logs.descriptions import SourceDescription as SourceDescription
+from .logs.export.export import export_archive as export_archive
 from .logs.journal.follow import LoggedMessage as LoggedMessage
 from .logs.journal.follow import follow as follow
 from .logs.logger.logger import DataLogger as DataLogger

@@ -108,4 +108,4 @@ def test_a_time_that_mcap_cannot_hold_is_refused(tmp_path):
 
 def test_other_formats_are_refused(archive, tmp_path):
     with pytest.raises(ValueError, match="expected a destination ending in"):
-        export_archive(archive, tmp_path / "out.csv")
+        export_archive(archive, tmp_path / "out.txt")

@@ -1,27 +1,38 @@
-"""Write the archives of a log in the format of other programs: Parquet, HDF5 or MCAP, a file for each source.
+"""Write the archives of a log in the format of other programs: Parquet, HDF5, MCAP, CSV, NWB or Zarr.
 
-This needs the libraries of those formats: pip install 'ataraxis-data-structures[export]'.
+Each source gets a file, of typed values where its program described it.
+
+All but CSV need a library: pip install 'ataraxis-data-structures[export,nwb,zarr]'.
 
 Example:
     axds log export /data/session_01/rig_data_log --format parquet -o /data/session_01/tables
 """
 
 import argparse
+import shutil
 from pathlib import Path
 
-from ...logs.archive.export import export_archive
+from ...logs.export.export import export_archive
 from ...system.progress import progress_bar
 from ..render import add_json, print_json, require, shows_progress
 from ..terminal import print_line
 from .session import require_log, tell_passed_over
 
-_LIBRARIES = {"parquet": "pyarrow", "h5": "h5py", "mcap": "mcap"}
+_NEEDED = {
+    "csv": ("csv", ""),
+    "h5": ("h5py", "export"),
+    "mcap": ("mcap", "export"),
+    "nwb": ("pynwb", "nwb"),
+    "parquet": ("pyarrow", "export"),
+    "zarr": ("zarr", "zarr"),
+}
+"""Format -> the library that it needs, and the extra that installs it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("directory", type=Path, help="the log's directory, or one of its archives")
-    parser.add_argument("--format", choices=sorted(_LIBRARIES), default="parquet", help="default: parquet")
+    parser.add_argument("--format", choices=sorted(_NEEDED), default="parquet", help="default: parquet")
     parser.add_argument("-o", "--output", type=Path, default=Path(), help="the folder to write to (default: here)")
     add_json(parser)
 
@@ -32,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     tell_passed_over(contents)
     if not contents.archives:
         raise ValueError(f"{arguments.directory}: expected archives, got none; run `axds log assemble` first")
-    require(_LIBRARIES[arguments.format], "export")
+    require(*_NEEDED[arguments.format])
     arguments.output.mkdir(parents=True, exist_ok=True)
     written = []
     shown = shows_progress(arguments)
@@ -53,7 +64,11 @@ def _export(archive: Path, target: Path) -> Path:
     partial = target.with_name(f".partial-{target.name}")
     try:
         export_archive(archive, partial)
+        if target.is_dir():
+            shutil.rmtree(target)  # a Zarr group of before
         partial.replace(target)
     finally:
+        if partial.is_dir():
+            shutil.rmtree(partial)
         partial.unlink(missing_ok=True)
     return target

@@ -187,8 +187,12 @@ class LogArchiveReader:
         """
         return payload_matrix(self._contents, self._all, dtype)
 
-    def arrays(self) -> NDArray[Any]:
-        """Return all messages as their source declared them.
+    def arrays(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Return messages as their source declared them.
+
+        Args:
+            start: The position of the first message.
+            stop: The position behind the last one; None for all.
 
         Returns:
             Shape (messages, *source.shape), of the source's dtype, in the order of `timestamps`. A read-only view of
@@ -198,7 +202,7 @@ class LogArchiveReader:
             ValueError: The source was not described.
             ArchiveError: A message has another size.
         """
-        return typed_arrays(self._contents, self._all, self._described)
+        return typed_arrays(self._contents, self._all[start:stop], self._described)
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame of the messages; the extra `tables` installs what is needed.

@@ -50,7 +50,7 @@ def columns_of(times: NDArray[np.uint64], values: NDArray[Any], source: SourceDe
     An element of an array is NAME_0, NAME_1, ...; one of a matrix NAME_0_0, ...
     """
     columns: dict[str, NDArray[Any]] = {TIME: times}
-    for name, part in _fields(values, source.name if source.name != str(source.code) else "value"):
+    for name, part in field_arrays(values, source):
         width = int(np.prod(part.shape[1:], dtype=np.int64))
         if width > _MOST_COLUMNS:
             raise ValueError(
@@ -62,6 +62,11 @@ def columns_of(times: NDArray[np.uint64], values: NDArray[Any], source: SourceDe
             for index in np.ndindex(*part.shape[1:]):
                 columns["_".join((name, *map(str, index)))] = part[(slice(None), *index)]
     return columns
+
+
+def field_arrays(values: NDArray[Any], source: SourceDescription) -> list[tuple[str, NDArray[Any]]]:
+    """Return the fields of a source's arrays by name; one that has none is called as the source, or "value"."""
+    return _fields(values, source.name if source.name != str(source.code) else "value")
 
 
 def _fields(values: NDArray[Any], name: str) -> list[tuple[str, NDArray[Any]]]:
