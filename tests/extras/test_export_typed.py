@@ -21,7 +21,7 @@ polars = pytest.importorskip("polars")
 # Both start threads at their first use, and keep them.
 zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1})
 zarr.create_group(zarr.storage.MemoryStore()).create_array("warm", shape=(2,), dtype="u1")[:] = 1
-polars.Series("warm", [1, 2]).cast(polars.Int8).to_numpy()
+polars.DataFrame({"warm": [1], "warmer": [2]}).drop("warm").to_numpy()
 
 COUNT = 200
 STATE = np.dtype([("speed", "<f4"), ("lick", "?"), ("wheel", "<i2", (2,))])
