@@ -15,6 +15,7 @@ from ataraxis_data_structures import assemble_log_archives, recover_log_director
 from ataraxis_data_structures._core import bulk
 from ataraxis_data_structures.logs.assembly import publish
 from ataraxis_data_structures.logs.journal import layout, words
+from ataraxis_data_structures.logs.journal.holdings import Holdings
 from ataraxis_data_structures.logs.journal.npy_files import Expansion
 from ataraxis_data_structures.logs.journal.reader import Journal, open_journals
 from ataraxis_data_structures.logs.journal.writer import Appender
@@ -231,11 +232,11 @@ def test_files_whose_sync_failed_are_made_anew_before_their_journal_goes(tmp_pat
     journal = journal_of(tmp_path)
     monkeypatch.setattr(bulk, "syncfs", failing_once(bulk.syncfs))
     with pytest.raises(OSError, match="Input/output"):
-        expand_journals(tmp_path)
+        expand_journals(Holdings(tmp_path))
     assert journal.exists()
     before = {path.name: path.stat().st_ino for path in tmp_path.glob("*.npy")}
     assert len(before) == COUNT
-    expand_journals(tmp_path)
+    expand_journals(Holdings(tmp_path))
     after = {path.name: path.stat().st_ino for path in tmp_path.glob("*.npy")}
     assert before.keys() == after.keys()
     assert not set(before.items()) & set(after.items())

@@ -1,6 +1,7 @@
 import os
 import signal
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -60,6 +61,67 @@ def test_what_everybody_left_when_they_died_is_completed(tmp_path, storage):
     assert (leftovers(folder), segments()) == ([], [])
     assert recover_log_directory(folder).salvaged == {}
     assert len(read_log(folder)) == 150
+
+
+class Counts:
+    """Counts what is listed, and whose journal header is parsed, as the system and the layout are asked for it."""
+
+    def __init__(self, monkeypatch):
+        self.listed = Counter()
+        self.parsed = Counter()
+        for name in ("listdir", "scandir"):
+            monkeypatch.setattr(os, name, self.listing(getattr(os, name)))
+        parse = layout.parse_header
+
+        def parse_header(page):
+            header = parse(page)
+            self.parsed[header and header.number] += 1
+            return header
+
+        monkeypatch.setattr(layout, "parse_header", parse_header)
+
+    def listing(self, call):
+        def counted(path="."):
+            status = os.stat(path)  # a folder by a descriptor, or by another spelling, is the same one
+            self.listed[status.st_dev, status.st_ino] += 1
+            return call(path)
+
+        return counted
+
+    def of(self, folder):
+        status = os.stat(folder)
+        return self.listed[status.st_dev, status.st_ino]
+
+
+@pytest.mark.parametrize("storage", ["npy", "journal"])
+def test_recovery_lists_each_folder_once_and_parses_each_header_once(tmp_path, monkeypatch, storage):
+    """One queue, one lane and one journal; recovery itself makes a second journal, whose header it knows."""
+    die_with_messages_in_lanes(tmp_path, storage, started=True)
+    folder = tmp_path / "test_data_log"
+    assert (len(segments()), len(layout.list_journals(folder))) == (2, 1)
+    with monkeypatch.context() as patch:
+        counts = Counts(patch)
+        assert recover_log_directory(folder).salvaged == {2: 50}
+        listed = {"log directory": counts.of(folder), "shared memory": counts.of(platform.FOLDER)}
+    assert listed == {"log directory": 1, "shared memory": 1}
+    assert counts.parsed == {0: 1}
+    assert read_log(folder) == some(1, 100) + some(2, 50)
+    assert segments() == []
+
+
+def test_recovery_of_a_queue_without_its_words_lists_each_folder_once(tmp_path, monkeypatch):
+    """The lanes alone are left, which are found by name."""
+    die_with_messages_in_lanes(tmp_path, "journal", started=True)
+    folder = tmp_path / "test_data_log"
+    (queue,) = [name for name in segments() if name.count("-") == 1]
+    (platform.FOLDER / queue).unlink()
+    with monkeypatch.context() as patch:
+        counts = Counts(patch)
+        assert recover_log_directory(folder).salvaged == {2: 50}
+        listed = counts.of(folder), counts.of(platform.FOLDER)
+    assert (listed, counts.parsed) == ((1, 1), {0: 1})
+    assert read_log(folder) == some(1, 100) + some(2, 50)
+    assert segments() == []
 
 
 def test_messages_of_a_logger_that_was_never_started_are_recovered_too(tmp_path):

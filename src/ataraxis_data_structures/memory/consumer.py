@@ -16,6 +16,7 @@ from ..system import platform, process
 from ..system.process import is_alive, own_identity, pid_of
 from . import external
 from .lane import Lane, Lanes, find_lanes, lane_name, queue_name
+from .names import Names
 from .segment import Kind, Segment, creator_alive
 
 RECORDED = 8
@@ -43,8 +44,10 @@ class LogDrain:
         hub: Hub | None,
         lanes: list[Lane],
         directory: Path | None = None,
+        names: Names | None = None,
     ) -> None:
         self.name = name
+        self._names = names
         self._block = block
         self._hub = hub
         self.unreadable: dict[str, str] = {}
@@ -70,28 +73,30 @@ class LogDrain:
         directory: Path | None = None,
         patience_s: float = _PATIENCE_S,
         abandoned: bool = False,
+        names: Names | None = None,
     ) -> Self:
         """Become the consumer of a queue; QueueBusyError if another one that lives stays it for `patience_s`.
 
         `directory` is where the log directory of the queue is now, which may have been renamed. `abandoned` says that
-        all processes of the queue are known to be dead: then it may be of another pid namespace.
+        all processes of the queue are known to be dead: then it may be of another pid namespace. `remove` looks for
+        what is to go among `names` if they are given.
         """
         try:
             block, hub = open_hub(name, abandoned=abandoned)
         except FileNotFoundError:  # somebody removed the name: its owner still maps it, if it lives
             block, hub = _open_removed_hub(name)
-        drain = cls(name, block, hub, [], directory)
+        drain = cls(name, block, hub, [], directory, names)
         drain.sit_down(patience_s)
         return drain
 
     @classmethod
-    def salvage(cls, name: str, *, directory: Path | None = None) -> Self:
+    def salvage(cls, name: str, *, directory: Path | None = None, names: Names | None = None) -> Self:
         """Consume what a dead queue left, from its lanes alone; QueueBusyError while a process that lives does.
 
         Lanes whose owner still lives are among them: it may go on to put.
         """
         lanes, unreadable = [], {}
-        for found in find_lanes(name):
+        for found in find_lanes(name, None if names is None else names.memory):
             try:
                 lane = Lane(found, directory=directory)
             except FileNotFoundError:
@@ -101,7 +106,7 @@ class LogDrain:
                 continue
             lane.sit_down()
             lanes.append(lane)
-        drain = cls(name, None, None, lanes, directory)
+        drain = cls(name, None, None, lanes, directory, names)
         drain.unreadable = unreadable
         return drain
 
@@ -241,8 +246,9 @@ class LogDrain:
     def remove(self) -> None:
         """Remove a queue that is closed and drained, with its lanes, and let go of it; unreadable lanes stay."""
         keep = set(self.unreadable)
+        names = self._names and self._names.with_memory(lane.name for lane in self.held())  # newer ones too
         self.close()
-        remove_names(self.name, self._directory, keep)
+        remove_names(self.name, self._directory, keep, names)
 
     def pop(self) -> LogPackage | None:
         """Take the next whole message out of the queue, or None if there is none."""
@@ -336,14 +342,16 @@ def _skip_empty_rounds(lanes: list[Lane], max_bytes: int) -> None:
         lane.credit_bytes += rounds * max_bytes
 
 
-def remove_names(name: str, directory: Path | None, keep: Collection[str] = ()) -> list[str]:
+def remove_names(
+    name: str, directory: Path | None, keep: Collection[str] = (), names: Names | None = None
+) -> list[str]:
     """Remove the segments and files of a queue, and return the names that only another user may remove."""
-    left = []
-    for found in (*find_lanes(name), name):  # the queue last: it leads to the others
+    left, names = [], names or Names.look(directory)
+    for found in (*find_lanes(name, names.memory), name):  # the queue last: it leads to the others
         if found in keep:
             continue
         if found != name:
-            external.remove(external.files_of(found, directory))
+            external.remove(external.files_of(found, directory, names))
         try:
             (platform.FOLDER / found).unlink(missing_ok=True)
         except PermissionError:

@@ -18,6 +18,7 @@ from .._core import frame
 from .._core.bulk import MappedFile
 from ..errors import SegmentError
 from ..system import platform
+from .names import Names, names_in
 
 MEMORY, DIRECTORY = 0, 1  # where a file lies
 
@@ -82,17 +83,18 @@ def read_record(path: Path, header: bytes) -> memoryview:
         os.close(fd)
 
 
-def files_of(lane: str, directory: Path | None) -> list[Path]:
-    """Return the files of a lane's messages, wherever they lie."""
-    found = [platform.FOLDER / name for name in _names(platform.FOLDER) if _lane_of(name) == lane]
+def files_of(lane: str, directory: Path | None, names: Names | None = None) -> list[Path]:
+    """Return the files of a lane's messages, wherever they lie; `names` are what an earlier look found."""
+    names = names or Names.look(directory)
+    found = [platform.FOLDER / name for name in names.memory if _lane_of(name) == lane]
     if directory is not None:
-        found += [directory / name for name in _names(directory) if name.startswith(".") and _lane_of(name) == lane]
+        found += [directory / name for name in names.directory if name.startswith(".") and _lane_of(name) == lane]
     return found
 
 
 def left_over() -> list[Path]:
     """Return the files in shared memory whose lane is gone."""
-    names = set(_names(platform.FOLDER))
+    names = names_in(platform.FOLDER)
     return [platform.FOLDER / name for name in sorted(names) if (lane := _lane_of(name)) and lane not in names]
 
 
@@ -108,13 +110,6 @@ def remove(paths: Iterable[Path]) -> None:
 def _lane_of(name: str) -> str | None:
     found = _NAME.fullmatch(name)
     return found[1] if found else None
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)  # noqa: PTH208 names, not paths
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _write(fd: int, payload: memoryview) -> int:

@@ -3,6 +3,7 @@
 import re
 import struct
 from collections import Counter
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -253,9 +254,10 @@ def lane_name(queue: str, claim: int) -> str:
     return f"{queue}-{claim:x}"
 
 
-def find_lanes(queue: str) -> list[str]:
-    """Return the names of a queue's lanes, damaged ones included, oldest first."""
-    claims = (name.removeprefix(f"{queue}-") for name in segment.list_names() if name.startswith(f"{queue}-"))
+def find_lanes(queue: str, names: Collection[str] | None = None) -> list[str]:
+    """Return the names of a queue's lanes, damaged ones included, oldest first, among what an earlier look found."""
+    names = segment.list_names() if names is None else names
+    claims = (name.removeprefix(f"{queue}-") for name in names if name.startswith(f"{queue}-"))
     return [lane_name(queue, claim) for claim in sorted(int(word, 16) for word in claims if _CLAIM.fullmatch(word))]
 
 

@@ -18,7 +18,7 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, Self
 
 from .._core.bulk import MappedFile
@@ -224,9 +224,9 @@ def creator_alive(name: str, head: Header) -> bool:
     return not is_stale(name)
 
 
-def list_segments() -> list[str]:
-    """Return the names of all intact segments of this library."""
-    return sorted(name for name in list_names() if peek(name) is not None)
+def list_segments(names: Collection[str] | None = None) -> list[str]:
+    """Return the names of all intact segments of this library, among those that an earlier look found if given."""
+    return sorted(name for name in (list_names() if names is None else names) if peek(name) is not None)
 
 
 def list_names() -> list[str]:

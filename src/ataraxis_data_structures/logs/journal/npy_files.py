@@ -20,7 +20,7 @@ from typing import Self
 from ..._core import bulk, frame, npz
 from ...errors import ArchiveError
 from . import layout
-from .layout import Unsynced, Words
+from .layout import Header, Unsynced, Words
 from .words import open_words
 
 _ROW = struct.Struct(frame.ROW_FORMAT)
@@ -35,14 +35,15 @@ _JOINED_BYTES = 1 << 20  # one call for a small message costs less than none for
 class Expansion:
     """One journal on its way into files; whoever holds the log directory's lock may have one."""
 
-    def __init__(self, path: Path, boot_id: bytes) -> None:
+    def __init__(self, path: Path, boot_id: bytes, header: Header | None = None) -> None:
+        """Open a journal; `header` is its own where the caller has read it."""
         self.path = path
         self._damaged: set[tuple[int, int]] = set()
         self._claimed: set[str] = set()
         self._next: dict[str, int] = {}  # below this suffix, all names of a stem are taken
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        header = layout.parse_header(os.pread(self._fd, layout.HEADER_BYTES, 0))
+        header = header or layout.parse_header(os.pread(self._fd, layout.HEADER_BYTES, 0))
         if header is None:
             os.close(self._fd)
             os.close(self._directory)

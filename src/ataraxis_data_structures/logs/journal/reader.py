@@ -14,6 +14,7 @@ from ..._core import frame
 from ..._core.bulk import MappedFile
 from ...system.pages import WINDOW_BYTES, forget_pages
 from . import layout
+from .holdings import Holdings
 from .layout import Header, Totals, Words
 
 ROW = np.dtype(frame.ROW)
@@ -24,10 +25,11 @@ _FIRST_ROWS = 64  # until it is known how large they are
 class Journal:
     """One journal file, mapped; a file that is cut, harmed or no journal has fewer records, never an error."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, header: Header | None = None) -> None:
+        """Map a journal; `header` is its own where the caller has read it."""
         self.path = path
         self.buffer = _map(path)
-        found = layout.parse_header(bytes(self.buffer[: layout.HEADER_BYTES]))
+        found = header or layout.parse_header(bytes(self.buffer[: layout.HEADER_BYTES]))
         self.readable = found is not None
         queue_id, number = layout.parse_name(path) or (0, 0)
         self.header = found or Header(queue_id, number, 0, 0, 0, bytes(16))
@@ -101,9 +103,12 @@ class Journal:
         return end if known else size
 
 
-def open_journals(directory: Path) -> list[Journal]:
+def open_journals(directory: Path | Holdings) -> list[Journal]:
     """Return the journals of a log directory in the order in which they were written."""
-    journals = [Journal(path) for path in layout.list_journals(Path(directory))]
+    if isinstance(directory, Holdings):
+        journals = [Journal(path, directory.header(path)) for path in directory.journals()]
+    else:
+        journals = [Journal(path) for path in layout.list_journals(Path(directory))]
     # A clock may jump between two journals of a queue, so their number rules; the queue's first start orders queues.
     born: dict[int, int] = {}
     for header in (journal.header for journal in journals if journal.readable):

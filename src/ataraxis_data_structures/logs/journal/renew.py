@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...system.disk import sync_folder
 from . import layout
-from .layout import Unsynced, Words
+from .layout import Header, Unsynced, Words
 from .words import open_words
 
 _BLOCK_BYTES = 4 * 2**20
@@ -34,15 +34,17 @@ def distrust_files(paths: list[Path]) -> None:
             os.close(descriptor)
 
 
-def renew(path: Path) -> bool:
+def renew(path: Path, header: Header | None = None) -> bool:
     """Write a journal anew if a sync of it failed, and sync it; False if there was no need. Nobody may write it.
+
+    `header` is its own where the caller has read it.
 
     Raises:
         OSError: The disk takes it no more than before; the journal stays as it is.
     """
     with path.open("rb") as file:
         page = file.read(layout.HEADER_BYTES)
-        if not _is_distrusted(page):
+        if not (_word(page) & Unsynced.JOURNAL and (header or layout.parse_header(page))):
             return False
         aside = path.with_name(f".{path.name}.tmp")
         try:
@@ -62,10 +64,6 @@ def renew(path: Path) -> bool:
         distrust_files([path])
         raise
     return True
-
-
-def _is_distrusted(page: bytes) -> bool:
-    return layout.parse_header(page) is not None and bool(_word(page) & Unsynced.JOURNAL)
 
 
 def _trusted(page: bytes) -> bytes:

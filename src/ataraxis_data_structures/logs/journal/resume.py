@@ -2,39 +2,27 @@
 
 import os
 import struct
-from pathlib import Path
 
 from ..._core import frame
 from ..._core.bulk import MappedFile
 from ..._core.frame import Tally
 from ...memory.consumer import LogDrain
 from . import layout
+from .holdings import Holdings
 from .layout import Words
 from .words import FileWords, mark_end, open_words
 
 _ROW = struct.Struct(frame.ROW_FORMAT)
 
 
-def journals_of(directory: Path, queue_id: int | None = None) -> list[Path]:
-    """Return the journals in a directory, of one queue or of all, by queue and number."""
-    found = [(parsed, path) for path in layout.list_journals(directory) if (parsed := layout.parse_name(path))]
-    return [path for (owner, _), path in sorted(found) if queue_id in (None, owner)]
-
-
-def next_number(directory: Path, queue_id: int) -> int:
-    """Return the number of the next journal of a queue."""
-    paths = journals_of(directory, queue_id)
-    parsed = layout.parse_name(paths[-1]) if paths else None
-    return parsed[1] + 1 if parsed else 0
-
-
-def release_written(drain: LogDrain, directory: Path, queue_id: int) -> None:
+def release_written(drain: LogDrain, holdings: Holdings, queue_id: int) -> None:
     """Release from the lanes what a writer that died had appended, and mark where its journal's records end.
 
     A writer releases each span right after it wrote it, so this concerns the last append to the last journal alone.
     """
-    paths = journals_of(directory, queue_id)
-    if not paths:
+    paths = holdings.journals(queue_id)
+    header = holdings.header(paths[-1]) if paths else None
+    if header is None:
         return
     fd = os.open(paths[-1], os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -43,21 +31,18 @@ def release_written(drain: LogDrain, directory: Path, queue_id: int) -> None:
             return
         words = open_words(fd)
         try:
-            _release(drain, MappedFile(fd, size), words, size)
+            _release(drain, MappedFile(fd, size), words, size, header.salt)
         finally:
             words.release()
     finally:
         os.close(fd)
 
 
-def _release(drain: LogDrain, mapped: MappedFile, words: memoryview | FileWords, size: int) -> None:
+def _release(drain: LogDrain, mapped: MappedFile, words: memoryview | FileWords, size: int, salt: int) -> None:
     view = memoryview(mapped)
-    header = layout.parse_header(bytes(view[: layout.HEADER_BYTES]))
-    if header is None:
-        return
     tail = words[Words.TAIL]
     start = tail if layout.HEADER_BYTES <= tail <= size and tail % 8 == 0 else layout.HEADER_BYTES
-    scanner = frame.Scanner(view, header.salt, start=start)
+    scanner = frame.Scanner(view, salt, start=start)
     end, last = start, dict[int, int]()
     while found := scanner.next(65536):
         for offset, _, seq, length, claim, *_ in _ROW.iter_unpack(found):

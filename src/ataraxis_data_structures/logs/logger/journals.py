@@ -15,10 +15,9 @@ from ...system import process
 from ...system.disk import file_size_limit
 from ..control_words import Note
 from ..journal import layout
+from ..journal.holdings import Holdings
 from ..journal.renew import renew
-from ..journal.resume import next_number
 from ..journal.writer import Appender
-from ..recovery.lanes import is_for_files
 from .npy_thread import Expander
 from .sync import Syncer, WriteBack
 
@@ -72,11 +71,11 @@ class Journals:
         """How much a lane may give at a time: where file sizes are limited, what fits into a journal."""
         return min(1 << 18, max(self._limit // 8, 1))
 
-    def adopt(self, path: Path) -> None:
+    def adopt(self, path: Path, header: layout.Header | None) -> None:
         """Take on what an earlier process left: it is forced to the disk and expanded as our own."""
-        renew(path)
+        renew(path, header)
         self.syncer.watch(path)
-        if self.expander is not None and is_for_files(path):
+        if self.expander is not None and header is not None and header.storage == layout.NPY:
             with suppress(ArchiveError):  # what is damaged is left to recovery, which names it
                 self.expander.take(path)
 
@@ -84,7 +83,7 @@ class Journals:
         """Begin a new journal; the one before, if there is one, is the caller's to close."""
         header = layout.Header(
             self._settings["queue_id"],
-            max(next_number(self.directory, self._settings["queue_id"]), self._notes[Note.NUMBER]),
+            max(Holdings(self.directory).next_number(self._settings["queue_id"]), self._notes[Note.NUMBER]),
             self._drain.salt or 0,
             _STORAGE[self._settings["storage"]],
             time.time_ns() // 1000,

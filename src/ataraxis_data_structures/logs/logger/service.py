@@ -17,7 +17,8 @@ from ...memory.consumer import LogDrain
 from ...system import platform, process
 from ...system.process import own_identity
 from ..control_words import REPORT, Ended, Note
-from ..journal.resume import journals_of, release_written
+from ..journal.holdings import Holdings
+from ..journal.resume import release_written
 from ..log_directory import LogDirectory
 from ..owner_record import RecordedQueue
 from ..recovery.lanes import salvage_dead
@@ -48,15 +49,17 @@ class Writer:
         self._closing_since_s = 0.0
         self._orphaned = False
         self._is_unnamed = False
-        release_written(self._drain, self.directory, settings["queue_id"])
+        holdings = Holdings(self.directory)
+        release_written(self._drain, holdings, settings["queue_id"])
         self._journals = Journals(
             self.directory, self._lock.descriptor, self._drain, settings, is_needed=self._is_needed, failed=self._fail
         )
-        salvage_dead(self._lock)
+        salvage_dead(self._lock, holdings)
         self._write_record()
         self._session = SessionRecord(self.directory, settings["session"], self._drain)
-        for path in journals_of(self.directory):
-            self._journals.adopt(path)
+        holdings = Holdings(self.directory)  # anew: files may have been made of a journal, which is gone
+        for path in holdings.journals():
+            self._journals.adopt(path, holdings.header(path))
         self._journals.open()
 
     def _is_needed(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...memory.consumer import LogDrain
 from ..control_words import Note
+from ..journal.holdings import Holdings
 from ..recovery.files import expand_journals
 from ..sessions import LogSession, holds_messages, message_files, read_record, record_path, session_of, write_record
 
@@ -54,7 +55,7 @@ class SessionRecord:
         if found is not None:
             return found
         if session.storage == "npy":  # so that files made late from journals of others are not taken for ours
-            expand_journals(self._directory)
+            expand_journals(Holdings(self._directory))
         earlier = tuple(message_files(self._directory))
         session = replace(session, started_us=time.time_ns() // 1000, earlier=earlier)
         # Programs that count message files find nothing else beside them, unless there is something to say.

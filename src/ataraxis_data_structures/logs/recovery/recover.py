@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...memory.names import Names
+from ..journal.holdings import Holdings
 from ..journal.messages import Account, MessageScan
 from ..journal.reader import open_journals
-from ..journal.resume import journals_of
 from ..log_directory import LogDirectory
 from .files import expand_journals
-from .lanes import dead_queues, salvage_dead
+from .lanes import dead_queues, salvage
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,14 @@ def finish_log_directory(directory: LogDirectory) -> None:
 def _recover(directory: LogDirectory, *, counted: bool, force: bool = False) -> Recovery:
     path, record = directory.path, directory.record
     record.refuse_copy(path, directory.status)
-    if not record.queues and not dead_queues(path) and not journals_of(path):
+    holdings = Holdings(path)
+    names = Names.look()._replace(directory=holdings.large)
+    queues = dead_queues(path, names.memory)
+    if not record.queues and not queues and not holdings.journals():
         return Recovery()
-    salvaged = salvage_dead(directory)
-    account = scan_journals(path) if counted else Account()
-    expanded = expand_journals(path)
+    salvaged = salvage(queues, directory, holdings, names)
+    account = scan_journals(holdings) if counted else Account()
+    expanded = expand_journals(holdings)
     return Recovery(
         salvaged=dict(sorted(salvaged.items())),
         expanded=expanded,
@@ -96,7 +100,7 @@ def _forget_missing(directory: LogDirectory, *, force: bool) -> tuple[str, ...]:
     return tuple(queue.queue for queue in missing)
 
 
-def scan_journals(directory: Path) -> Account:
+def scan_journals(directory: Path | Holdings) -> Account:
     """Read the journals of a log anew and return what is whole in them and what is not."""
     journals = open_journals(directory)
     scan = MessageScan(journals)
