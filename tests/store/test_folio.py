@@ -343,5 +343,8 @@ def test_a_folio_imports_nothing_but_the_store_and_opens_nothing(path):
 def test_a_folio_holds_its_store_and_nothing_else(folio):
     folio.add_data("a", 1)
     folio.metadata["k"] = 1
-    assert list(vars(folio)) == ["store"]
+    assert list(vars(folio)) == ["store", "data"]
     assert isinstance(folio.store, Store)
+    assert len(folio.data) == 1  # a look at the store, as any other
+    Store(folio.path).add("b", 1)
+    assert "b" in folio.data

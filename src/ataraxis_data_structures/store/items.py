@@ -8,6 +8,7 @@ from .. import errors
 from .jsontags import decode
 from .ledger.fold import Entry, Op, size_of
 from .ledger.lines import Record
+from .notebook import record_html
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Item:
     etag: str | None = None  # of what a reference leads to
     sha256: str | None = None
 
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -42,6 +46,9 @@ class Snapshot:
     tags: tuple[str, ...] = ()
     created_us: int = 0
     by: str = ""
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
 
 def item_of(name: str, entry: Entry, root: Path) -> Item:

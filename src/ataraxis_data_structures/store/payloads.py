@@ -20,6 +20,7 @@ from xxhash import xxh3_128, xxh3_128_hexdigest
 from .._core.bulk import write_back
 from ..errors import DamagedError
 from ..system.process import is_alive, own_identity
+from ..system.progress import LateBar
 from .kinds import kind_of
 from .kinds.array import header_of
 from .ledger.fold import Entry, Op, size_of
@@ -51,6 +52,7 @@ class StagedFile:
         self._hasher = xxh3_128()
         self._flushed = 0
         self._small = bytearray()
+        self._bar = LateBar("writing")
         self.size_bytes = 0
         while True:
             self.path = staged_path(folder)
@@ -68,7 +70,9 @@ class StagedFile:
             return size
         self._write_small()
         for at in range(0, size, _PIECE_BYTES):
-            self._write_piece(view[at : at + _PIECE_BYTES])
+            piece = view[at : at + _PIECE_BYTES]
+            self._write_piece(piece)
+            self._bar.add(len(piece), self.size_bytes)
         return size
 
     def _write_small(self) -> None:
@@ -106,6 +110,7 @@ class StagedFile:
 
     def close(self) -> None:
         """Close the descriptor; the file stays."""
+        self._bar.close()
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)

@@ -23,6 +23,7 @@ from .ledger.commit import Change, Writer
 from .ledger.fold import ENDED, Entry, Fold, Op
 from .ledger.history import History
 from .names import FOLDER, STAGING, checked, contained, default_view, split_version
+from .notebook import store_html
 from .payloads import StagedFile, StoredPayload, read_kind
 from .programs import Programs
 from .remote import outside
@@ -91,6 +92,10 @@ class Store(Programs):
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}{'' if self._at is None else f', at {self._at}'})"
 
+    def _repr_html_(self) -> str:
+        names = self.list()
+        return store_html(repr(self), map(self.info, names), len(names))
+
     @property
     def uuid(self) -> str:
         """Return what tells this store from any other."""
@@ -127,8 +132,8 @@ class Store(Programs):
             meta: Further JSON values, found by `search`.
             overwrite: Whether the name may exist.
             if_version: The version that the name must have; 0 if it must not exist.
-            format: How the value is written: "npy", "h5", "npz", "parquet", "json", "pth" or "pkl"; by default its type
-                decides.
+            format: How the value is written: "npy", "h5", "npz", "parquet", "json", "pth", "safetensors" or "pkl"; by
+                default its type decides.
             view: The plain file, below the folder of the store; by default the name and the format's extension.
 
         Returns:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 Progress = Callable[[int], object]
+LARGE_BYTES = 256 << 20
 
 
 class Stopped(Exception):  # noqa: N818 - raised in threads whose result nobody waits for; it never leaves the room
@@ -42,6 +43,30 @@ class Meter:
     def stop(self) -> None:
         """End the other threads at their next piece."""
         self._stopped = True
+
+
+class LateBar:
+    """A bar for bytes that appears on a terminal once there are `LARGE_BYTES` of them; TQDM_DISABLE=1 hides it."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._bar: Any = None
+
+    def add(self, size_bytes: int, total_bytes: int) -> None:
+        """Note that much done, of what is known to come."""
+        if total_bytes < LARGE_BYTES:
+            return
+        if self._bar is None:
+            options = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "leave": False, "disable": None}
+            self._bar = make_bar(self._label, total_bytes, **options)
+        self._bar.total = total_bytes
+        self._bar.update(size_bytes)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
 
 class _StandardError:

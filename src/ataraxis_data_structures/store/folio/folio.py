@@ -50,15 +50,22 @@ class DataFolio:
         FileNotFoundError: There is no folio, and it is to be read only.
     """
 
+    store: Store
+    """Where everything is."""
+    data: DataView
+    """The items as attributes, `folio.data.results.content`, and by key."""
+
     def __init__(self, path: str | Path, metadata: Mapping[str, Any] | None = None, *, read_only: bool = False) -> None:
         self.store = Store(path, read_only=read_only, create=not read_only)
+        # An attribute and no property: IPython runs no code of a property to complete what follows it.
+        self.data = DataView(self.store, self.get_data)
         if metadata:
             self.metadata.update(metadata)
 
     @classmethod
     def _over(cls, store: Store) -> Self:
         folio = cls.__new__(cls)
-        folio.store = store
+        folio.store, folio.data = store, DataView(store, folio.get_data)
         return folio
 
     @classmethod
@@ -80,11 +87,6 @@ class DataFolio:
     def metadata(self) -> MetadataView:
         """Return what is known of the folio as a whole: a dictionary, each change of which is kept at once."""
         return MetadataView(self.store)
-
-    @property
-    def data(self) -> DataView:
-        """Return the items as attributes, `folio.data.results.content`, and by key."""
-        return DataView(self.store, self.get_data)
 
     # Adding
 
@@ -158,6 +160,7 @@ class DataFolio:
         *,
         hyperparameters: Mapping[str, Any] | None = None,
         init_args: Mapping[str, Any] | None = None,
+        format: str | None = None,  # noqa: A002 the store's word
         **options: Any,
     ) -> Self:
         """Add a model: a PyTorch module, or any other as a pickle that only this user reads unasked.
@@ -168,14 +171,15 @@ class DataFolio:
                 else it is pickled, as every other model is.
             hyperparameters: What to remember of how it was made.
             init_args: The arguments by which a PyTorch module like it is made.
+            format: "safetensors" for a state of tensors in that format, "pkl" for a pickle, "pth" for PyTorch's own.
             options: As in `add_data`.
         """
         details = {} if hyperparameters is None else {"hyperparameters": dict(hyperparameters)}
         if framework_of(model) != TORCH:
             if init_args is not None:
                 raise TypeError(f"expected init_args for a PyTorch module only, got them for {type(model)!r}")
-            return self._put(name, model, form="pkl", details=details, **options)
-        return self._put(name, TorchModel(model, dict(init_args or {})), details=details, **options)
+            return self._put(name, model, form=format or "pkl", details=details, **options)
+        return self._put(name, TorchModel(model, dict(init_args or {})), form=format, details=details, **options)
 
     def add_sklearn(self, name: str, model: Any, **options: Any) -> Self:
         """Add a scikit-learn model; options as in `add_model`."""

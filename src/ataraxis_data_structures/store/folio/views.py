@@ -52,6 +52,9 @@ class ItemProxy:
         """Return all that is known of it."""
         return told(self._store.info(self._name))
 
+    def _repr_html_(self) -> str:
+        return self._store.info(self._name)._repr_html_()
+
     def __repr__(self) -> str:
         return f"<{self._name}: {self.type}{f', {self.description}' if self.description else ''}>"
 

@@ -11,7 +11,7 @@ from .h5 import H5
 from .json import JSON
 from .kind import Kind as Kind
 from .log import LOG
-from .model import PICKLE, STATE
+from .model import PICKLE, SAFE, STATE
 from .table import TABLE, TABLE_FILE
 
 # The first that accepts a value takes it.
@@ -27,6 +27,7 @@ KINDS: tuple[Kind, ...] = (
     JSON,
     LOG,
     STATE,
+    SAFE,
     PICKLE,  # of any other object
 )
 

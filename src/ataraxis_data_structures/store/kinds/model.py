@@ -117,6 +117,33 @@ def _state(payload: Payload, _: About) -> Any:
         raise DamagedError(f"expected a state of tensors in {payload.path}: {error}", (str(payload.path),)) from None
 
 
+def _write_safe(value: Any, file: PayloadFile) -> About:
+    model = value if isinstance(value, TorchModel) else TorchModel(value)
+    library(TORCH, _EXTRA)
+    try:
+        data = library("safetensors.torch", _EXTRA).save(
+            {name: tensor.contiguous() for name, tensor in model.module.state_dict().items()}
+        )
+    except (RuntimeError, ValueError, AttributeError) as error:  # tensors that share memory, or a state of others
+        raise TypeError(
+            f"expected a state of separate tensors for safetensors, got {type(model.module)!r}: {error}"
+        ) from error
+    file.write(data)
+    return {**_about(model.module), "init_args": encode(dict(model.init_args), "init_args")}
+
+
+def _safe_state(payload: Payload, _: About) -> Any:
+    safe, data = library("safetensors", _EXTRA), payload.data()
+    try:
+        return library("safetensors.torch", _EXTRA).load(bytes(data))
+    except (safe.SafetensorError, ValueError, RuntimeError, KeyError) as error:
+        raise DamagedError(f"expected a state of tensors in {payload.path}: {error}", (str(payload.path),)) from None
+
+
+def _read_safe(payload: Payload, about: About) -> Any:
+    return rebuilt(_safe_state(payload, about), about)
+
+
 def _read_torch(payload: Payload, about: About) -> Any:
     return rebuilt(_state(payload, about), about)
 
@@ -150,5 +177,9 @@ def _known_class(text: object) -> Any:
     return found
 
 
+SAFE = Kind(
+    "model", lambda _: ".safetensors", _accepts_torch, _write_safe, _read_safe, _safe_state,
+    format="safetensors", is_default=False,
+)  # fmt: skip
 STATE = Kind("model", lambda _: ".pth", _accepts_torch, _write_torch, _read_torch, _state, format="pth")
 PICKLE = Kind("model", lambda _: ".pkl", _accepts, _write_pickle, _read_pickle, _read_pickle, format="pkl", seal=_seal)

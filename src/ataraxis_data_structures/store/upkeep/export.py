@@ -4,9 +4,11 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from ...errors import StoreError
 from ...system.disk import clone_file
+from ...system.progress import LateBar, Progress
 from ..payloads import StoredPayload, hash_file
 
 
@@ -22,29 +24,40 @@ def export(items: Iterable[tuple[str, StoredPayload]], target: Path) -> int:
         raise StoreError(f"expected a new or an empty folder to export to, got {target}")
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
+    bar = LateBar("exporting")
     try:
-        count = 0
-        for view, payload in items:
+        found = list(items)
+        total = sum(payload.size_bytes for _, payload in found)
+        for view, payload in found:
             place = partial / view
             place.parent.mkdir(parents=True, exist_ok=True)
-            _copy(payload, place)
-            count += 1
+            _copy(payload, place, lambda size_bytes: bar.add(size_bytes, total))
         partial.replace(target)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return count
+    finally:
+        bar.close()
+    return len(found)
 
 
-def _copy(payload: StoredPayload, place: Path) -> None:
+def _copy(payload: StoredPayload, place: Path, advance: Progress) -> None:
     with place.open("xb") as file:
         if payload.is_one_file and payload.path.exists():
             with payload.path.open("rb") as source:
-                if not clone_file(source.fileno(), file.fileno()):
-                    shutil.copyfileobj(source, file, 1 << 20)
+                if clone_file(source.fileno(), file.fileno()):
+                    advance(payload.size_bytes)
+                else:
+                    _copy_pieces(source, file, advance)
             file.flush()
             if hash_file(place) == (payload.size_bytes, payload.hash):
                 return
             file.seek(0)
             file.truncate()
         file.write(payload.data())  # checked, and from the line where that has the bytes
+
+
+def _copy_pieces(source: BinaryIO, target: BinaryIO, advance: Progress) -> None:
+    while piece := source.read(1 << 20):
+        target.write(piece)
+        advance(len(piece))
