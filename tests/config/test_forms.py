@@ -376,6 +376,21 @@ def test_type_statements_may_contain_themselves(tmp_path):
     assert read(tmp_path, names["Many"][Path], "[x]", strict=True) == [Path("x")]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="type parameters are of Python 3.12")
+def test_type_parameters_are_found_behind_postponed_annotations(tmp_path):
+    names = {"YamlConfig": YamlConfig, "Path": Path, "dataclass": dataclass, "__name__": "made"}
+    code = "@dataclass\nclass Many[X](YamlConfig):\n a: X\n b: list[X]\n@dataclass\nclass Paths(Many[Path]): pass"
+    exec(f"from __future__ import annotations\n{code}", names)
+    want = names["Paths"](Path("x"), [Path("y")])
+    want.to_yaml(tmp_path / "c.yaml")
+    assert names["Paths"].from_yaml(tmp_path / "c.yaml", strict=True) == want
+
+
+def test_a_literal_tells_a_truth_value_from_a_number(tmp_path):
+    assert read(tmp_path, Literal[True, 1], "1", strict=True) is not True
+    assert read(tmp_path, Literal[1, True], "true", strict=True) is True
+
+
 def test_a_value_that_contains_itself_or_is_nested_too_deep_is_refused(tmp_path):
     chain = Chain()
     chain.many.append(chain)

@@ -53,7 +53,8 @@ class Unresolved(NamedTuple):
 
     def resolve(self) -> Any:
         """Return what the text stands for by now; NameError names what is missing."""
-        names = {**vars(self.owner), **{one.__name__: one for one in self.owner.__mro__}}
+        variables = {one.__name__: one for one in getattr(self.owner, "__type_params__", ())}
+        names = {**variables, **vars(self.owner), **{one.__name__: one for one in self.owner.__mro__}}
         module = vars(sys.modules[self.owner.__module__]) if self.owner.__module__ in sys.modules else {}
         holder = types.SimpleNamespace(__annotations__={"it": self.text})
         try:

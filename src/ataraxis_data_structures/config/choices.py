@@ -77,16 +77,19 @@ def _optional(one: Form, raw: Any, at: At, *, strict: bool) -> Any:
 
 def literal(hint: Hint, _: FormOf) -> Form:
     """Take one of the values of a Literal, whose Enum members are written as their values."""
-    options = {option: option.value if isinstance(option, Enum) else option for option in get_args(hint.form)}
-    label = f"one of {', '.join(map(repr, options))}"
+    options = [(option, option.value if isinstance(option, Enum) else option) for option in get_args(hint.form)]
+    label = f"one of {', '.join(repr(option) for option, _ in options)}"
 
     def read(raw: Any, at: At, *, strict: bool) -> Any:
-        for option, value in options.items():
+        for option, value in options:
             if raw is option or (value == raw and type(value) is type(raw)):
                 return option
         return kept(raw, label, at, strict=strict)
 
-    return Form(read, lambda value: value in options, lambda _: Rank(NAMED), label)
+    def fits(value: Any) -> bool:
+        return any(value == option and type(value) is type(option) for option, _ in options)
+
+    return Form(read, fits, lambda _: Rank(NAMED), label)
 
 
 def enumeration(hint: Hint, _: FormOf) -> Form:

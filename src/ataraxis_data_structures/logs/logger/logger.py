@@ -19,7 +19,9 @@ from ...system.progress import make_bar
 from ..control_words import Ended, Note
 from ..descriptions import SourceDescription, describe, write_description
 from ..names import LOG_DIRECTORY_SUFFIX
+from ..owner_record import OwnerRecord
 from ..recovery.files import without_file
+from ..recovery.lanes import awaits_recovery
 from ..sessions import further_directories, holds_messages, new_session
 from .running import run_loop
 from .source import LogSource, SourceTable
@@ -218,14 +220,21 @@ def _as_json(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _choose(directory: Path, session: str | None) -> Path:
     """Return the directory to record into, as the session policy has it."""
-    if session in (None, "continue") or not holds_messages(directory):
+    if session in (None, "continue") or not _holds_session(directory):
         return directory
     if session == "refuse":
         raise FileExistsError(
             f"expected a log directory without messages, got those of another session in {directory}: "
             'move them, or choose session="new" or "continue"'
         )
-    return next(further for further in further_directories(directory) if not holds_messages(further))
+    return next(further for further in further_directories(directory) if not _holds_session(further))
+
+
+def _holds_session(directory: Path) -> bool:
+    """Tell whether messages of another session lie in a directory, or will: it was killed, or records just now."""
+    if holds_messages(directory) or awaits_recovery(directory):
+        return True
+    return any(queue.logger_lives for queue in OwnerRecord.read(directory).queues)
 
 
 _exiting = threading.Event()
@@ -306,7 +315,7 @@ class Session:
             return
         self._settings["warned"] = True
         directory = Path(self._settings["directory"])
-        if holds_messages(directory, self.queue.id):
+        if holds_messages(directory, self.queue.id) or awaits_recovery(directory):
             warnings.warn(
                 f"messages of another session lie in {directory}; assembly gives each session its own archives. "
                 'DataLogger(session="new") takes a further directory, "refuse" raises, "continue" says it is meant',

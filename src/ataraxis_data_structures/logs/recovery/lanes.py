@@ -10,7 +10,7 @@ from pathlib import Path
 from ...errors import SegmentError
 from ...memory import segment
 from ...memory.consumer import LogDrain, open_hub
-from ...memory.lane import find_lanes
+from ...memory.lane import find_lanes, holds_messages
 from ...memory.names import Names
 from ...memory.segment import Kind
 from ...system import process
@@ -46,6 +46,13 @@ def dead_queues(directory: Path, names: Collection[str] | None = None) -> list[s
         if is_dead(name) or (known is not None and known.is_far):
             found.append(name)
     return found
+
+
+def awaits_recovery(directory: Path) -> bool:
+    """Tell whether messages of a killed session wait in shared memory for a directory, which may be missing."""
+    if not directory.is_dir():
+        return False
+    return any(holds_messages(lane) for name in dead_queues(directory) for lane in find_lanes(name))
 
 
 def salvage_dead(directory: LogDirectory, holdings: Holdings) -> Counter[int]:
