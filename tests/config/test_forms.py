@@ -378,7 +378,7 @@ def test_type_statements_may_contain_themselves(tmp_path):
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="type parameters are of Python 3.12")
 def test_type_parameters_are_found_behind_postponed_annotations(tmp_path):
-    names = {"YamlConfig": YamlConfig, "Path": Path, "dataclass": dataclass, "__name__": "made"}
+    names = {"YamlConfig": YamlConfig, "Path": Path, "dataclass": dataclass, "__name__": __name__}
     code = "@dataclass\nclass Many[X](YamlConfig):\n a: X\n b: list[X]\n@dataclass\nclass Paths(Many[Path]): pass"
     exec(f"from __future__ import annotations\n{code}", names)
     want = names["Paths"](Path("x"), [Path("y")])
