@@ -7,7 +7,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from .index import SPAN, Contents
 
-_ROWS_AT_ONCE = 4096
 # numpy walks rows that are apart one by one: a sum over narrow ones would take five times as long as over a copy.
 _VIEW_BYTES = 1024
 
@@ -52,9 +51,9 @@ def payload_matrix(contents: Contents, indices: NDArray[np.intp], dtype: DTypeLi
 
 def gathered(data: NDArray[np.uint8], starts: NDArray[Any], width: int) -> NDArray[np.uint8]:
     """Return rows of `width` bytes that start anywhere, as one array."""
-    rows = np.empty((len(starts), width), np.uint8)
-    columns = np.arange(width, dtype=np.intp)
-    for first in range(0, len(starts), _ROWS_AT_ONCE):
-        some = starts[first : first + _ROWS_AT_ONCE].astype(np.intp)
-        rows[first : first + len(some)] = data[some[:, None] + columns]
+    if not len(starts):
+        return np.empty((0, width), np.uint8)
+    # Each byte is taken for the start of an item as wide as a row: numpy then copies row by row.
+    windows = np.ndarray((len(data) - width + 1,), f"V{width}", data.data, 0, (1,))
+    rows: NDArray[np.uint8] = windows[starts.astype(np.intp)].view(np.uint8).reshape(len(starts), width)
     return rows

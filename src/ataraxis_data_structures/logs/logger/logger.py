@@ -50,7 +50,7 @@ class DataLogger:
 
     def __init__(
         self,
-        output_directory: Path,
+        output_directory: Path | str,
         instance_name: str,
         thread_count: int = 5,
         poll_interval: int = 5,
