@@ -50,6 +50,7 @@ _PUBLIC = {
     "logs.archive.verify": "EntryFault",
     "store.folio": "DataFolio",
     "store.imports.datafolio": "Imported import_folio",
+    "store.imports.datamate": "import_directory",
     "store.items": "Item Snapshot",
     "store.store": "Store",
     "logs.names": "LOG_ARCHIVE_SUFFIX LOG_DIRECTORY_SUFFIX",

@@ -75,6 +75,7 @@ from .series import interpolate_data as interpolate_data
 from .store.folio import DataFolio as DataFolio
 from .store.imports.datafolio import Imported as Imported
 from .store.imports.datafolio import import_folio as import_folio
+from .store.imports.datamate import import_directory as import_directory
 from .store.items import Item as Item
 from .store.items import Snapshot as Snapshot
 from .store.store import Store as Store
@@ -148,6 +149,7 @@ __all__ = [
     "find_log_archive",
     "find_log_archives",
     "follow",
+    "import_directory",
     "import_folio",
     "index_marker_files",
     "initialize_worker_threads",

@@ -74,6 +74,7 @@ GOOD = {
     "store adopt": "store adopt {store} a",
     "store trust": "store trust --list",
     "store import-folio": "store import-folio {folio} {root}/new",
+    "store import-directory": "store import-directory {tree} {root}/new",
     "store snapshot create": "store snapshot create {store} s2",
     "store snapshot list": "store snapshot list {store}",
     "store snapshot show": "store snapshot show {store} s1",
@@ -292,6 +293,12 @@ TABLE = {
         "denied": Row("store import-folio {folio} {locked}/new", DENIED),
         "full": Row("store import-folio {folio} {full}/new", FULL),
     },
+    "store import-directory": {
+        "missing": Row("store import-directory {nowhere} {root}/new", "a folder that datamate wrote, got none"),
+        "wrong": Row("store import-directory {empty} {root}/new", "as datamate writes them, got none"),
+        "denied": Row("store import-directory {tree} {locked}/new", DENIED),
+        "full": Row("store import-directory {tree} {full}/new", FULL),
+    },
     "store snapshot create": {
         "missing": Row("store snapshot create {nowhere} s2", NO_STORE),
         "wrong": Row("store snapshot create {empty} s2", NO_STORE),
@@ -433,6 +440,8 @@ def scene(logs, tmp_path):
     shutil.copytree(root / "log", root / "sealed")
     subprocess.run(["git", "init", "-q", root / "repository"], check=True)
     save_ptycho(root / "data.npz")
+    (root / "tree").mkdir()
+    (root / "tree" / "_meta.yaml").write_text("config: {n: 1}\nstatus: done\n")
     (root / "folio").mkdir()
     (root / "folio" / "items.json").write_text('{"items": []}')
     store.add("external/kept", root / "data.npz")
@@ -444,6 +453,7 @@ def scene(logs, tmp_path):
         "tracker": tracker.file_path,
         "repository": root / "repository",
         "folio": root / "folio",
+        "tree": root / "tree",
         "data": root / "data.npz",
         "files": root / "files" / "rig_data_log",
         "log": root / "log" / "rig_data_log",

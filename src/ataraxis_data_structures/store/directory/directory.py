@@ -151,6 +151,11 @@ class Directory(metaclass=_Found):
         store = self._home.reader()
         return sum(store.info(self._home.item(name)).size_bytes for name in self._home.names()) if store else 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no item that is not hidden lies below."""
+        return not self.keys()
+
     def mtime(self) -> datetime:
         """Return when an item below was last written."""
         store = self._home.reader()

@@ -88,7 +88,9 @@ def read_meta(home: Home) -> dict[str, Any] | None:
     return dict(kept) if isinstance(kept, dict) else None
 
 
-def write_meta(store: "Store", home: Home, config: Mapping[str, Any] | None, status: str) -> None:
+def write_meta(
+    store: "Store", home: Home, config: Mapping[str, Any] | None, status: str, *, is_found: bool = True
+) -> None:
     """Record configuration and status of a directory, and by the configuration's hash where it is."""
     kept = {"config": None if config is None else _bare(config), "status": status}
     staging = store.path / FOLDER / STAGING
@@ -99,7 +101,7 @@ def write_meta(store: "Store", home: Home, config: Mapping[str, Any] | None, sta
         store.add(home.item(META), staged, view=home.item(META_FILE), meta=kept)
     finally:
         os.unlink(staged)  # noqa: PTH108
-    if config is not None and home.prefix:
+    if config is not None and home.prefix and is_found:
         store.reference(_config_item(config), home.prefix)
 
 

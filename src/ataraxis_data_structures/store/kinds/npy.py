@@ -19,6 +19,8 @@ def descr_of(dtype: np.dtype[Any]) -> Any:
     """
     if dtype.hasobject:
         raise TypeError(f"expected an array of numbers, text or records, got {dtype}: objects can't be kept as bytes")
+    if dtype.metadata is not None and dtype.fields is None:  # as h5py has it, of which nothing is kept
+        dtype = np.dtype(dtype.str)
     return np.lib.format.dtype_to_descr(dtype)
 
 
