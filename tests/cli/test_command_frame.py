@@ -17,7 +17,8 @@ COMMANDS = sorted(cli._COMMANDS)
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_lives_in_a_file_of_its_name_and_its_help_shows_an_example(name, axds):
-    module = import_module(f"ataraxis_data_structures.cli.{name.replace(' ', '.').replace('-', '_')}")
+    place = name.replace(" import-", " imports ").replace(" ", ".").replace("-", "_")
+    module = import_module(f"ataraxis_data_structures.cli.{place}")
     got = axds(*name.split(), "--help")
     assert (got.status, got.err) == (0, "")
     assert f"    axds {name}" in got.out

@@ -203,8 +203,8 @@ PEER = [
     "ArrayFile", "Directory", "DirectoryDiff", "Namespace", "namespacify", "set_root_dir", "get_root_dir",
     "enforce_config_match", "check_size_on_init", "get_check_size_on_init", "set_verbosity_level", "root",
     "set_root_context", "reset_scope", "delete_if_exists", "Config", "check_size", "config", "diff", "extend",
-    "from_df", "is_empty", "items", "keys", "meta", "modified", "move", "mtime", "parent", "path", "rmtree", "size", "status",
-    "to_df", "to_dict", "tree", "update",
+    "from_df", "is_empty", "items", "keys", "meta", "modified", "move", "mtime", "parent", "path", "rmtree", "size",
+    "status", "to_df", "to_dict", "tree", "update",
 ]  # fmt: skip
 
 

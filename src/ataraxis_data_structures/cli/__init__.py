@@ -147,7 +147,8 @@ def _run(words: list[str]) -> int:
 
 def _load(name: str) -> tuple[ModuleType, argparse.ArgumentParser]:
     """Return a command's module and the parser of its arguments."""
-    module = import_uninterrupted(f"{__name__}.{name.replace(' ', '.').replace('-', '_')}")
+    place = name.replace(" import-", " imports ").replace(" ", ".").replace("-", "_")
+    module = import_uninterrupted(f"{__name__}.{place}")
     parser = _Parser(
         prog=f"axds {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -23,8 +23,8 @@ _BASE = "Directory"  # the type that datamate writes for a directory of no class
 def import_directory(source: str | Path, target: str | Path) -> Imported:
     """Take over a tree that datamate wrote into a new store; the tree itself is only read.
 
-    Arrays stay HDF5 files, in one span that is mapped without HDF5. A table becomes Parquet. `config`, `status` and names
-    stay, so `Directory(path)` and `Directory(config)` find what they found. Every other file is kept as it is.
+    Arrays stay HDF5 files, in one span that is mapped without HDF5. A table becomes Parquet. `config`, `status` and
+    names stay, so `Directory(path)` and `Directory(config)` find what they found. Every other file is kept as it is.
 
     Args:
         source: The tree: what was given to `set_root_dir`, or a folder below it.

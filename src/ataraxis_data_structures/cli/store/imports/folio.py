@@ -10,10 +10,10 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from ...store.imports.datafolio import import_folio
-from ..places import local_folder
-from ..render import add_json, print_json
-from ..terminal import print_line
+from ....store.imports.datafolio import import_folio
+from ...places import local_folder
+from ...render import add_json, print_json
+from ...terminal import print_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

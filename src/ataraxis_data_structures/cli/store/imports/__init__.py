@@ -1,0 +1,1 @@
+"""Commands that take over what other programs wrote."""
