@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import shutil
 import signal
 import struct
 import subprocess
@@ -10,6 +11,7 @@ import termios
 
 import pytest
 
+from ataraxis_data_structures import calculate_directory_checksum
 from conftest_cli import PROGRAM
 
 
@@ -44,6 +46,35 @@ def test_a_changed_folder_fails_its_check(axds, folder):
     assert axds("checksum", folder, "--verify").status == 1
     got = axds("checksum", folder, "--verify", "--json")
     assert (got.status, got.json["unchanged"]) == (1, False)
+
+
+def test_a_check_names_the_files_that_differ(axds, folder):
+    want = axds("checksum", folder, "--save", "--json").json["checksum"]
+    assert axds("checksum", folder, "--json").json["checksum"] == want  # what --save keeps counts in no checksum
+    status = (folder / "file.txt").stat()
+    (folder / "file.txt").write_text("x" * status.st_size)
+    os.utime(folder / "file.txt", ns=(status.st_atime_ns, status.st_mtime_ns))
+    (folder / "deep" / "more.bin").unlink()
+    (folder / "new").write_text("new")
+    got = axds("checksum", folder, "--verify")
+    assert "changed: 'file.txt', missing: 'deep/more.bin', unexpected: 'new'" in got.err
+    assert axds("checksum", folder, "--verify", "--json").json["files"] == ["file.txt", "deep/more.bin", "new"]
+    shutil.copytree(folder, folder.with_name("copy"))
+    assert "'file.txt'" in axds("checksum", folder.with_name("copy"), "--verify").err
+
+
+def test_a_check_of_what_the_library_saved_names_the_files_written_since(axds, folder):
+    calculate_directory_checksum(folder)
+    assert not (folder / ".ax_manifest").exists()
+    later_ns = (folder / "ax_checksum.txt").stat().st_mtime_ns + 10**9
+    for name in ("file.txt", "deep/more.bin"):
+        os.utime(folder / name, ns=(0, 0))
+    (folder / "file.txt").write_text("changed")
+    os.utime(folder / "file.txt", ns=(later_ns, later_ns))
+    got = axds("checksum", folder, "--verify")
+    assert (got.status, "written since the checksum was saved: 'file.txt'" in got.err) == (1, True)
+    os.utime(folder / "file.txt", ns=(0, 0))
+    assert "missing, renamed, or damaged" in axds("checksum", folder, "--verify").err
 
 
 def test_a_check_without_a_saved_checksum_says_so(folder, refused):

@@ -1,7 +1,8 @@
 """Print the checksum of a folder, or check the folder against one.
 
 The xxh3-128 digest covers every file's name and contents, whatever the order or the machine. --save keeps it in the
-folder as ax_checksum.txt, --verify checks against that file, --manifest lists the digest of each file.
+folder as ax_checksum.txt, with the digest of each file in .ax_manifest; --verify checks against them and names the
+files that differ; --manifest lists the digest of each file.
 
 Example:
     axds checksum /data/session_01 --save
@@ -12,6 +13,7 @@ import argparse
 
 from ..errors import IntegrityError
 from ..files.checksum import calculate_directory_manifest, combine, verify_directory_checksum, write_checksum
+from ..files.manifest import write_manifest
 from .places import local_folder
 from .render import add_json, print_json, shows_progress
 from .terminal import print_line
@@ -36,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     checksum = combine(manifest)
     if arguments.save:
         write_checksum(arguments.directory, checksum)
+        write_manifest(arguments.directory, manifest)
     if arguments.json:
         files = {"manifest": manifest} if arguments.manifest else {}
         print_json({"directory": arguments.directory, "files": len(manifest), "checksum": checksum, **files})
@@ -52,7 +55,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     except IntegrityError as error:
         if not arguments.json:
             raise
-        print_json({"directory": arguments.directory, "unchanged": False, "reason": str(error)})
+        print_json({"directory": arguments.directory, "unchanged": False, "reason": str(error), "files": error.paths})
         return 1
     if arguments.json:
         print_json({"directory": arguments.directory, "unchanged": True, "checksum": checksum})

@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,13 @@ from ..errors import IntegrityError
 from ..system.cpus import resolve_workers
 from ..system.progress import Meter
 from .digest import digest_files
+from .manifest import read_manifest, written_since
 from .unnamed import write_unnamed
 from .walk import opened, walk
 
 CHECKSUM_FILE = "ax_checksum.txt"
 _EXCLUDED = frozenset({CHECKSUM_FILE})
+_MOST_NAMES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +89,19 @@ def verify_directory_checksum(
     progress: bool = False,
     excluded_files: Collection[str] | None = None,
 ) -> str:
-    """Check a folder against its `ax_checksum.txt`, or against a manifest, which also names what differs.
+    """Check a folder against its `ax_checksum.txt`, or against a manifest.
 
     Raises:
         FileNotFoundError: The folder holds no `ax_checksum.txt`, and no manifest was given.
-        IntegrityError: The folder is not what it was.
+        IntegrityError: The folder is not what it was. It names what differs, as the given manifest or the one that
+            `axds checksum --save` keeps says; without one, the files that were written since the checksum was saved.
     """
     promised = combine(manifest) if manifest is not None else read_checksum(Path(directory))
     found = calculate_directory_manifest(directory, num_processes, progress=progress, excluded_files=excluded_files)
     checksum = combine(found)
     if checksum != promised:
-        difference = _compare(manifest, found) if manifest is not None else None
-        raise IntegrityError(
-            f"expected checksum {promised} for {directory}, got {checksum}{_named(difference)}", _paths(difference)
-        )
+        said, paths = _compare_with(found, manifest) if manifest is not None else explain(Path(directory), found)
+        raise IntegrityError(f"expected checksum {promised} for {directory}, got {checksum}{said}", paths)
     return checksum
 
 
@@ -118,6 +119,17 @@ def compare_directories(
         for folder in (first, second)
     )
     return _compare(one, other)
+
+
+def explain(directory: Path, found: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Return in words, and as paths, why a folder has not the checksum that is saved in it."""
+    kept = read_manifest(directory)
+    if kept and combine(kept) == read_checksum(directory):
+        return _compare_with(found, kept)
+    written = tuple(written_since(directory, found, directory / CHECKSUM_FILE))
+    if not written:
+        return "; no file was written since the checksum was saved: some are missing, renamed, or damaged", ()
+    return f"; written since the checksum was saved: {_few(written)}", written
 
 
 def combine(manifest: Mapping[str, str]) -> str:
@@ -167,14 +179,13 @@ def _compare(first: Mapping[str, str], second: Mapping[str, str]) -> DirectoryDi
     )
 
 
-def _paths(difference: DirectoryDifference | None) -> tuple[str, ...]:
-    if difference is None:
-        return ()
-    return difference.changed + difference.only_first + difference.only_second
-
-
-def _named(difference: DirectoryDifference | None) -> str:
-    if difference is None:
-        return ""
+def _compare_with(found: Mapping[str, str], promised: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    difference = _compare(promised, found)
     kinds = {"changed": difference.changed, "missing": difference.only_first, "unexpected": difference.only_second}
-    return "; " + ", ".join(f"{kind}: {', '.join(map(repr, names))}" for kind, names in kinds.items() if names)
+    said = "; " + ", ".join(f"{kind}: {_few(names)}" for kind, names in kinds.items() if names)
+    return said, difference.changed + difference.only_first + difference.only_second
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(map(repr, names[:_MOST_NAMES])) + more

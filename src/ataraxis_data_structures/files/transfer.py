@@ -16,7 +16,7 @@ from ..errors import IntegrityError
 from ..system.cpus import usable_cpus
 from ..system.progress import Meter
 from . import staging
-from .checksum import CHECKSUM_FILE, combine, leads_to_a_file, read_checksum, write_checksum
+from .checksum import CHECKSUM_FILE, combine, explain, leads_to_a_file, read_checksum, write_checksum
 from .copying import Copied, copy_files
 from .digest import digest_files, in_threads
 from .losses import Losses
@@ -404,7 +404,10 @@ def _settle_checksum(
     if CHECKSUM_FILE in copied:
         promised = read_checksum(source)
         if promised != found:
-            raise IntegrityError(f"expected checksum {promised} for {source}, got {found}; nothing was published")
+            said, paths = explain(source, counted)
+            raise IntegrityError(
+                f"expected checksum {promised} for {source}, got {found}; nothing was published{said}", paths
+            )
         return {}
     write_checksum(source, found)
     tree.files.append(CHECKSUM_FILE)
