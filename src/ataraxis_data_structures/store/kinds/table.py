@@ -14,6 +14,7 @@ from .libraries import library, loaded
 _EXTRA = "tables"
 _KEY = b"axds"  # in the file's own metadata: what Parquet and pandas do not keep
 _FRAME, _SERIES, _POLARS = "DataFrame", "Series", "polars.DataFrame"
+_Dtype = dict[str, Any]  # its name; of categories also these and whether they are ordered
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class _Form:
     name: Any = None  # of a series, tagged JSON
     index_names: Any = None  # tagged JSON, where they are not texts
     frequency: str | None = None  # of an index of times
-    dtypes: dict[str, str] = field(default_factory=dict)  # by column number, where another comes back
-    categories: dict[str, str] = field(default_factory=dict)  # the like for the dtype of categories
+    rows: list[int] | None = None  # start, stop and step of the index, where there is no column to count rows by
+    dtypes: dict[str, _Dtype] = field(default_factory=dict)  # by column number, where another comes back
+    levels: dict[str, _Dtype] = field(default_factory=dict)  # the like of the index
 
     def dumps(self) -> bytes:
         return json.dumps(vars(self), sort_keys=True).encode()
@@ -78,6 +80,9 @@ def _parquet_of_pandas(value: Any) -> Any:
         frame = frame.set_axis(frame.index.set_names([None] * frame.index.nlevels), axis=0)
     if isinstance(frame.index, pandas.DatetimeIndex | pandas.TimedeltaIndex):
         form = replace(form, frequency=frame.index.freqstr)
+    if isinstance(frame.index, pandas.RangeIndex) and not frame.shape[1]:
+        names = form.index_names or encode(list(frame.index.names))
+        form = replace(form, rows=[frame.index.start, frame.index.stop, frame.index.step], index_names=names)
     table = arrow.Table.from_pandas(frame)
     data = _parquet(table, form)
     exact = _with_dtypes(form, frame, _frame_of(data)[0])
@@ -97,15 +102,59 @@ def _labels_of(labels: Any) -> dict[str, Any]:
 
 def _with_dtypes(form: _Form, frame: Any, found: Any) -> _Form:
     """Return the form with the dtypes that came back as others."""
-    dtypes, categories = {}, {}
-    for number, (wanted, got) in enumerate(zip(frame.dtypes, found.dtypes, strict=True)):
-        if wanted == got:
-            continue
-        if str(wanted) == "category" == str(got):
-            categories[f"{number}"] = str(wanted.categories.dtype)
-        else:
-            dtypes[f"{number}"] = f"string[{wanted.storage}]" if str(wanted) == "string" else str(wanted)
-    return replace(form, dtypes=dtypes, categories=categories)
+    columns = zip(frame.dtypes, found.dtypes, strict=True)
+    levels = [] if form.rows else zip(_levels(frame.index), _levels(found.index), strict=True)
+    return replace(
+        form,
+        dtypes={f"{number}": _described(wanted) for number, (wanted, got) in enumerate(columns) if wanted != got},
+        levels={
+            f"{number}": _described(wanted.dtype)
+            for number, (wanted, got) in enumerate(levels)
+            if wanted.dtype != got.dtype
+        },
+    )
+
+
+def _levels(index: Any) -> list[Any]:
+    return [index.get_level_values(number) for number in range(index.nlevels)]
+
+
+def _described(dtype: Any) -> _Dtype:
+    name = f"string[{dtype.storage}]" if str(dtype) == "string" else str(dtype)
+    if name != "category":
+        return {"name": name}
+    values = dtype.categories
+    return {
+        "name": name,
+        "categories": encode(values.tolist()),
+        "dtype": _described(values.dtype)["name"],
+        "ordered": dtype.ordered,
+    }
+
+
+def _as_dtype(values: Any, dtype: _Dtype) -> Any:
+    """Return a column or a level of an index with the dtype that it had."""
+    if dtype["name"] != "category":
+        return values.astype(dtype["name"])
+    pandas = library("pandas", _EXTRA)
+    categories = pandas.Index(decode(dtype["categories"]), dtype=dtype["dtype"])
+    made = pandas.Categorical(values.astype(object), categories=categories, ordered=dtype["ordered"])
+    if isinstance(values, pandas.Index):
+        return pandas.CategoricalIndex(made, name=values.name)
+    return pandas.Series(made, index=values.index, name=values.name)
+
+
+def _index(index: Any, form: _Form) -> Any:
+    pandas = library("pandas", _EXTRA)
+    if form.rows:
+        return pandas.RangeIndex(*form.rows)
+    if not form.levels:
+        return index
+    levels = [
+        _as_dtype(level, form.levels[f"{number}"]) if f"{number}" in form.levels else level
+        for number, level in enumerate(_levels(index))
+    ]
+    return levels[0] if index.nlevels == 1 else pandas.MultiIndex.from_arrays(levels, names=index.names)
 
 
 def _parquet(table: Any, form: _Form) -> Any:
@@ -130,8 +179,17 @@ def _loaded(source: Any) -> Any:
     frame, form = _frame_of(source)
     if form.type == _POLARS:
         return frame
-    if form.dtypes or form.categories:
-        columns = [_column(frame.iloc[:, number], form, f"{number}") for number in range(frame.shape[1])]
+    if form.rows:  # without a column Parquet counts no rows
+        frame = frame.reindex(_index(frame.index, form))
+    elif form.levels:
+        frame = frame.set_axis(_index(frame.index, form), axis=0)
+    if form.dtypes:
+        columns = [
+            _as_dtype(frame.iloc[:, number], form.dtypes[f"{number}"])
+            if f"{number}" in form.dtypes
+            else frame.iloc[:, number]
+            for number in range(frame.shape[1])
+        ]
         frame = library("pandas", _EXTRA).concat(columns, axis=1)
     if form.labels is not None:
         frame.columns = _labels(form.labels)
@@ -140,12 +198,6 @@ def _loaded(source: Any) -> Any:
     if form.frequency is not None:
         frame.index.freq = form.frequency
     return frame if form.type != _SERIES else frame.iloc[:, 0].rename(decode(form.name))
-
-
-def _column(column: Any, form: _Form, number: str) -> Any:
-    if number in form.categories:
-        return column.cat.rename_categories(column.cat.categories.astype(form.categories[number]))
-    return column.astype(form.dtypes[number]) if number in form.dtypes else column
 
 
 def _form_of(schema: Any) -> _Form:
