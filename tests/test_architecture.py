@@ -22,6 +22,7 @@ LAYERS = [
     ["logs.assembly", "logs.export"],
     ["store"],
     ["datasets"],
+    ["rig"],
     ["__init__"],  # the public names, for commands
     ["cli"],
 ]
@@ -36,7 +37,7 @@ ONLY_IN = {
         "memory/lane.py", "memory/segment.py",
     },
     r"[\"'/]proc[/\"']": {
-        "system/process.py", "system/disk.py", "files/places.py", "cli/telemetry.py",
+        "system/process.py", "system/disk.py", "files/places.py", "cli/checkup/telemetry.py",
     },
 }  # fmt: skip
 

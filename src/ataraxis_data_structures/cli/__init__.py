@@ -20,6 +20,7 @@ from .terminal import escaped, prepare_streams, print_error
 _COMMANDS: dict[str, str] = {
     "demo": "record, archive and read back this machine's own telemetry",
     "doctor": "is this machine fit for the rig you plan? measured, with advice",
+    "record": "record the devices that a YAML file names",
     "log ls": "list the logs below a folder, and what is left to do",
     "log show": "show messages, rates and gaps of each source",
     "log top": "watch a running logger from another terminal",

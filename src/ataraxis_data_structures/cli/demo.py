@@ -22,7 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import DataLogger, LogArchiveReader, SharedMemoryArray, Store, assemble_log_archives
-from . import telemetry
+from .checkup import telemetry
 from .render import add_json, print_json, print_table
 from .terminal import print_line
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from xxhash import xxh3_128_digest
 
-from .. import LogPackage, SharedMemoryArray
+from ... import LogPackage, SharedMemoryArray
 
 READY, RUN, STOP = 0, 1, 2  # values of the shared array's first element; the counters of the sources follow
 
