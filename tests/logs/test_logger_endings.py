@@ -11,7 +11,6 @@ import pytest
 
 from ataraxis_data_structures import DataLogger, assemble_log_archives, recover_log_directory
 from ataraxis_data_structures.errors import QueueBusyError, QueueClosedError
-from ataraxis_data_structures.logs.log_directory import LogDirectory
 from ataraxis_data_structures.memory.segment import list_segments
 from logtools import logger_in, package, read_files, read_log, wait_for
 
@@ -127,19 +126,6 @@ def test_a_first_message_that_comes_while_an_orphaned_logger_ends_is_in_the_log_
     got = read_files(tmp_path / "test_data_log")
     assert accepted <= {time for source, time, _ in got if source == 2}
     assert sum(source == 1 for source, _, _ in got) == 6000
-
-
-def test_a_logger_does_not_start_while_an_assembly_has_the_directory_and_says_so_within_seconds(tmp_path):
-    with logger_in(tmp_path) as logger:
-        with LogDirectory(logger.output_directory, "assembly"):
-            start = time.monotonic()
-            with pytest.raises(QueueBusyError, match=f"an assembly or recovery by process {os.getpid()}"):
-                logger.start()
-            assert time.monotonic() - start < 20  # the wait itself is one second
-        logger.start()
-        logger.input_queue.put(package(b"x"))
-        logger.stop()
-        assert len(read_files(logger.output_directory)) == 1
 
 
 def test_an_assembly_and_a_recovery_refuse_a_directory_in_which_a_logger_works(tmp_path):

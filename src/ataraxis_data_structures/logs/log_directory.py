@@ -19,6 +19,10 @@ _STEP_S = 0.02
 _BRIEF_S = 1.0  # an assembly may take an hour: a logger that starts does not wait for it
 
 
+class WorkedOnError(QueueBusyError):
+    """A log directory that no other logger uses, but an assembly or recovery that is at work."""
+
+
 class LogDirectory:
     """A log directory that this process has locked; the kernel gives it back when the process dies.
 
@@ -32,6 +36,9 @@ class LogDirectory:
         self, path: Path, deed: Deed, *, queue_id: int = 0, patience_s: float = 60.0, force: bool = False
     ) -> None:
         """Take the lock; QueueBusyError while somebody else works here who does not end in time.
+
+        It is a WorkedOnError while no other logger is known to use the directory. With a negative `patience_s` nobody
+        is waited for.
 
         A logger process whose owner is gone ends by itself when everything is written: it is waited for as long as
         `patience_s`, and so are other assemblies and recoveries, by a logger (of the queue `queue_id`) for a second.
@@ -127,18 +134,21 @@ class LogDirectory:
 
     def _busy(self, record: OwnerRecord) -> QueueBusyError:
         deed, worker = record.work
+        kind = QueueBusyError
         for queue in reversed(record.queues):
             if queue.owner_lives or queue.logger_lives:
                 pid = pid_of(queue.logger if queue.logger_lives else queue.owner)
                 return QueueBusyError(f"expected no other logger at work in {self.path}, got process {pid}")
+        if self.has_locks and not any(each.is_far for each in record.queues):
+            kind = WorkedOnError
         worker = pid_of(worker) if is_alive(worker) else who_locks(self.status)
         if worker:
             what = _WITH_ARTICLE.get(deed, "an assembly or recovery")
-            return QueueBusyError(f"expected nobody at work in {self.path}, got {what} by process {worker}")
+            return kind(f"expected nobody at work in {self.path}, got {what} by process {worker}")
         for queue in reversed(record.queues):
             if queue.is_far:
                 return QueueBusyError(
                     f"expected no other logger at work in {self.path}, got that of process {pid_of(queue.owner)} of "
                     f"another container, which can't be asked for from here"
                 )
-        return QueueBusyError(f"expected nobody at work in {self.path}, got a process of another container or host")
+        return kind(f"expected nobody at work in {self.path}, got a process of another container or host")

@@ -18,6 +18,7 @@ from ..journal import layout
 from ..journal.holdings import Holdings
 from ..journal.renew import renew
 from ..journal.writer import Appender
+from ..pending import move_journals
 from .npy_thread import Expander
 from .sync import Syncer, WriteBack
 
@@ -36,12 +37,14 @@ class Journals:
         drain: LogDrain,
         settings: dict[str, Any],
         *,
+        is_pending: bool,
         is_needed: Callable[[], bool],
         failed: Callable[[BaseException], None],
     ) -> None:
         """Start the threads.
 
-        `is_needed` says whether a full disk is to be waited for without end, `failed` hears of a thread that ended.
+        While journals are pending no files are made of them; `join` begins with that. `is_needed` says whether a full
+        disk is to be waited for without end, `failed` hears of a thread that ended.
         """
         self.directory = directory
         self._folder = folder
@@ -55,21 +58,46 @@ class Journals:
         self._limit = file_size_limit()
         self._complete: dict[str, tuple[int, Counter[int]]] = {}  # of storage journal: inode, messages by source
         self.syncer = Syncer(folder, settings["sync"], settings["sync_interval_ms"] / 1000, drain.sources, failed)
+        self._failed = failed
         self.expander: Expander | None = None
-        self._write_back: WriteBack | None = None
-        if settings["storage"] == "journal":
-            self._write_back = WriteBack(failed)
-        else:
-            self.expander = Expander(
-                process.boot_id(), settings["give_up_s"],
-                made=self._count_file, removes=self.syncer.forget, failed=failed,
-            )  # fmt: skip
+        self._write_back = WriteBack(failed) if settings["storage"] == "journal" else None
+        if not is_pending:
+            self._begin_files()
         self.current: Appender
 
     @property
     def turn_bytes(self) -> int:
         """How much a lane may give at a time: where file sizes are limited, what fits into a journal."""
         return min(1 << 18, max(self._limit // 8, 1))
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the messages of the current journal have their files, or need none."""
+        return self.expander is None or self.expander.has_reached(self.current.path, self.current.position)
+
+    def _begin_files(self) -> None:
+        if self._settings["storage"] == "npy":
+            self.expander = Expander(
+                process.boot_id(),
+                self._settings["give_up_s"],
+                made=self._count_file,
+                removes=self.syncer.forget,
+                failed=self._failed,
+            )
+
+    def join(self, directory: Path, folder: int) -> None:
+        """Move the journals, which were pending, into the log directory, and begin with what is made of them."""
+        old = self.directory
+        own = [path.name for path in Holdings(old).journals()]
+        self.syncer.move(folder, directory, lambda: move_journals(old))
+        self.directory, self._folder = directory, folder
+        self.current.path = directory / self.current.path.name
+        self._begin_files()
+        if self.expander is not None:
+            self._complete.clear()
+            for name in own:
+                is_current = name == self.current.path.name
+                self.expander.take(directory / name, self.current.position if is_current else None)
 
     def adopt(self, path: Path, header: layout.Header | None) -> None:
         """Take on what an earlier process left: it is forced to the disk and expanded as our own."""

@@ -258,6 +258,7 @@ class Session:
             "owner": own_identity(),
             "rotate_bytes": _ROTATE_BYTES[settings["storage"]],
             "patience_s": _OLD_DRAIN_S,
+            "join_s": _OLD_DRAIN_S,
             "give_up_s": _GIVE_UP_S,
         }
         self._owner_pid = os.getpid()

@@ -19,13 +19,15 @@ from ...system.process import own_identity
 from ..control_words import REPORT, Ended, Note
 from ..journal.holdings import Holdings
 from ..journal.resume import release_written
-from ..log_directory import LogDirectory
+from ..log_directory import LogDirectory, WorkedOnError
 from ..owner_record import RecordedQueue
+from ..pending import PendingFolder, join_pending, refuse_waiting_logger
 from ..recovery.lanes import salvage_dead
 from .journals import Journals
 from .session_record import SessionRecord
 
 _WAIT_S = 0.5
+_AGAIN_S = 0.05
 _LATECOMERS_S = 1.0
 _ENDING = ("closing", "closed")
 
@@ -36,9 +38,7 @@ class Writer:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.directory = Path(settings["directory"])
         self._settings = settings
-        self._lock = LogDirectory(
-            self.directory, "logger", queue_id=settings["queue_id"], patience_s=settings["patience_s"]
-        )
+        self._lock, self._pending = self._take_place()
         self._drain = LogDrain.attach(settings["queue"], directory=self.directory)
         self._notes = self._drain.hub.notes
         self._terminated = False
@@ -49,25 +49,88 @@ class Writer:
         self._closing_since_s = 0.0
         self._orphaned = False
         self._is_unnamed = False
-        holdings = Holdings(self.directory)
+        self._session: SessionRecord | None = None
+        journals = self.directory if self._pending is None else self._pending.path
+        holdings = Holdings(journals)
+        if self._lock is not None:
+            self._write_record(self._lock)
+            if join_pending(journals, holdings.large):
+                holdings = Holdings(journals)
         release_written(self._drain, holdings, settings["queue_id"])
         self._journals = Journals(
-            self.directory, self._lock.descriptor, self._drain, settings, is_needed=self._is_needed, failed=self._fail
-        )
-        salvage_dead(self._lock, holdings)
-        self._write_record()
-        self._session = SessionRecord(self.directory, settings["session"], self._drain)
-        holdings = Holdings(self.directory)  # anew: files may have been made of a journal, which is gone
+            journals, self._folder, self._drain, settings,
+            is_pending=self._pending is not None, is_needed=self._is_needed, failed=self._fail,
+        )  # fmt: skip
+        if self._lock is not None:
+            self._settle(self._lock, holdings)
+            holdings = Holdings(journals)  # anew: files may have been made of a journal, which is gone
         for path in holdings.journals():
             self._journals.adopt(path, holdings.header(path))
         self._journals.open()
 
+    def _take_place(self) -> tuple[LogDirectory | None, PendingFolder | None]:
+        """Take the log directory, or a folder of its own in it while an assembly or a recovery has the directory."""
+        lock = None
+        with suppress(WorkedOnError):  # which may take an hour
+            lock = self._take_directory(self._settings["patience_s"])
+        queue_id = self._settings["queue_id"]
+        refuse_waiting_logger(self.directory, Holdings(self.directory).large, queue_id)
+        return lock, PendingFolder(self.directory, queue_id) if lock is None else None
+
+    def _take_directory(self, patience_s: float) -> LogDirectory:
+        return LogDirectory(self.directory, "logger", queue_id=self._settings["queue_id"], patience_s=patience_s)
+
+    @property
+    def _folder(self) -> int:
+        """The descriptor of the folder that the journals lie in."""
+        if self._pending is not None:
+            return self._pending.descriptor
+        assert self._lock is not None  # noqa: S101 one of them is there
+        return self._lock.descriptor
+
+    def _settle(self, lock: LogDirectory, holdings: Holdings) -> None:
+        """Finish what others left in the log directory, and begin the session's record there.
+
+        No thread of this process may make files yet: what is left is made into files here.
+        """
+        salvage_dead(lock, holdings)
+        self._session = SessionRecord(self.directory, self._settings["session"], self._drain)
+
+    def _join(self) -> None:
+        """Move pending journals into the log directory, if it is free now."""
+        if self._pending is None:
+            return
+        try:
+            lock = self._take_directory(-1.0)
+        except WorkedOnError:
+            return
+        # The record first: should this process be killed in between, no assembly takes the journals that were moved.
+        self._write_record(lock)
+        join_pending(self.directory, Holdings(self.directory).large, patience_s=0.0)
+        self._settle(lock, Holdings(self.directory))
+        left = Holdings(self.directory)
+        self._journals.join(self.directory, lock.descriptor)
+        for path in left.journals():
+            self._journals.adopt(path, left.header(path))
+        self._lock = lock
+        self._pending.release()
+        self._pending = None
+
+    def _join_in_time(self) -> bool:
+        """Wait for the log directory at the end; False if whoever works there does not end in time."""
+        deadline = time.monotonic() + self._settings["join_s"]
+        while self._pending is not None and time.monotonic() < deadline:
+            self._join()
+            if self._pending is not None:
+                time.sleep(_AGAIN_S)
+        return self._pending is None
+
     def _is_needed(self) -> bool:
         return self._drain.state == "running" and not self._terminated
 
-    def _write_record(self) -> None:
+    def _write_record(self, lock: LogDirectory) -> None:
         """Note that the messages of this queue belong here, besides earlier queues that were not found."""
-        place = self._lock.status
+        place = lock.status
         queue = RecordedQueue(
             queue=self._settings["queue"],
             queue_id=self._settings["queue_id"],
@@ -76,17 +139,18 @@ class Writer:
             storage=self._settings["storage"],
             boot_id=process.boot_id().hex(),
             pid_namespace=process.pid_namespace(),
-            path=str(self._lock.path),
+            path=str(lock.path),
             device=place.st_dev,
             inode=place.st_ino,
         )
-        self._lock.record.without_copied(place).with_queue(queue).write(self._lock.descriptor)
+        lock.record.without_copied(place).with_queue(queue).write(lock.descriptor)
         self._notes[Note.RECORDED] = 1
 
     def _erase_record(self) -> None:
         """Note that nothing of this queue's is anywhere else; a put after this is found by device and inode."""
         self._notes[Note.RECORDED] = 0
-        self._lock.record.without(self._settings["queue_id"]).write(self._lock.descriptor)
+        if self._lock is not None:
+            self._lock.record.without(self._settings["queue_id"]).write(self._lock.descriptor)
 
     def run(self) -> int:
         """Write until the owner says stop or nobody is left; return the exit status."""
@@ -177,7 +241,9 @@ class Writer:
 
     def _look_around(self) -> None:
         self._retire()
-        self._session.tell_of_late_sources()
+        self._join()
+        if self._session is not None:
+            self._session.tell_of_late_sources()
         self._look_for_losses(all_of_them=False)
         if not self._orphaned and not self._drain.creator_alive and not self._drain.owners_alive():
             self._close_if_abandoned()
@@ -188,7 +254,7 @@ class Writer:
 
     def _look_for_losses(self, *, all_of_them: bool) -> None:
         """Tell of what others removed since the last look: journals, or the directory, which ends the logger."""
-        if is_removed(self._lock.descriptor):
+        if is_removed(self._folder):
             words = self._drain.sources
             lost = Counter({source: count for source in range(256) if (count := words[4 * source])})
             raise FileNotFoundError(
@@ -213,11 +279,12 @@ class Writer:
     def _finish(self) -> int:
         """Close the journal, wait for its files, and leave the directory as the end of the log wants it."""
         self._look_for_losses(all_of_them=True)
-        done = self._journals.finish()
+        done = self._join_in_time() and self._journals.finish()
         if self._failure is not None:
             return self._give_up(self._failure)
         self._retire()
-        self._session.end()
+        if self._session is not None:
+            self._session.end()
         is_over = self._drain.idle and self._drain.state == "closed"
         if self._terminated and not self._orphaned and self._drain.state == "running":
             self._drain.close()
@@ -236,6 +303,11 @@ class Writer:
 
     def _unfinished(self) -> Iterator[str]:
         """Yield what keeps the log from being complete, although the logger ends."""
+        if self._pending is not None:
+            yield (
+                f"an assembly or recovery is still at work in {self.directory}: the journals stay in "
+                f"{self._pending.path.name} until the next start, assembly or recovery"
+            )
         expander = self._journals.expander
         if expander is not None and expander.unsynced is not None:
             yield f"files of messages could not be synced ({expander.unsynced}); their journals stay, to make them anew"

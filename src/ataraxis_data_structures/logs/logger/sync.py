@@ -47,7 +47,7 @@ class Syncer:
     def watch(self, path: Path, descriptor: int = -1) -> None:
         """Take a further journal into care, with the descriptor by which it grows; those before it are complete."""
         with self._list:
-            for each in self._watched:
+            for each in self._watched if descriptor >= 0 else ():
                 _let_go(each)
             self._watched.append(_Watched(path, os.dup(descriptor) if descriptor >= 0 else -1))
             self._names_synced = False
@@ -59,6 +59,15 @@ class Syncer:
                 if each.path == path:
                     _let_go(each)
             self._watched = [each for each in self._watched if each.path != path]
+
+    def move(self, folder: int, directory: Path, move: Callable[[], None]) -> None:
+        """Have the journals moved into another folder, while none of them is being synced."""
+        with self._turn, self._list:
+            move()
+            self._folder = folder
+            self._names_synced = False
+            for each in self._watched:
+                each.path = directory / each.path.name
 
     def wake(self) -> None:
         """Tell that something was appended."""

@@ -8,6 +8,7 @@ from ..journal.holdings import Holdings
 from ..journal.messages import Account, MessageScan
 from ..journal.reader import open_journals
 from ..log_directory import LogDirectory
+from ..pending import join_pending, refuse_waiting_logger
 from .files import expand_journals
 from .lanes import dead_queues, salvage
 
@@ -73,6 +74,10 @@ def _recover(directory: LogDirectory, *, counted: bool, force: bool = False) -> 
     path, record = directory.path, directory.record
     record.refuse_copy(path, directory.status)
     holdings = Holdings(path)
+    if join_pending(path, holdings.large):
+        holdings = Holdings(path)
+    if counted:
+        refuse_waiting_logger(path, holdings.large)
     names = Names.look()._replace(directory=holdings.large)
     queues = dead_queues(path, names.memory)
     if not record.queues and not queues and not holdings.journals():
