@@ -16,7 +16,7 @@ LAYERS = [
     ["logs.control_words", "logs.owner_record", "logs.names", "logs.descriptions"],
     ["logs.log_directory"],
     ["logs.journal"],
-    ["logs.sessions"],
+    ["logs.sessions", "logs.pending"],
     ["logs.recovery"],
     ["logs.logger", "logs.archive", "jobs"],
     ["logs.assembly", "logs.export"],

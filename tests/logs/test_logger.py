@@ -551,3 +551,14 @@ def test_the_program_of_a_logger_process_starts_without_numpy():
         run("import sys; import ataraxis_data_structures.logs.logger.service; print('numpy' in sys.modules)")
         == "False\n"
     )
+
+
+def test_the_files_of_what_was_put_before_a_flush_are_there_when_it_returns(tmp_path):
+    with logger_in(tmp_path) as logger:
+        logger.start()
+        for step in range(20):
+            for number in range(50):
+                logger.input_queue.put(package(b"x", time=50 * step + number))
+            logger.flush()
+            assert len(read_files(logger.output_directory)) == 50 * (step + 1)
+        logger.stop()

@@ -62,6 +62,10 @@ class Expander:
         if self._asleep:
             self._wake()
 
+    def has_reached(self, path: Path, position: int) -> bool:
+        """Tell whether the messages of a journal up to a position have their files."""
+        return any(each.path == path and each.position >= position for each in list(self._expansions))
+
     def close(self) -> bool:
         """Return when every message has its file, or False when nothing has moved for a while."""
         self._ending = True

@@ -28,6 +28,8 @@ from .session_record import SessionRecord
 
 _WAIT_S = 0.5
 _AGAIN_S = 0.05
+_FILES_S = 0.5
+_STEP_S = 0.002
 _LATECOMERS_S = 1.0
 _ENDING = ("closing", "closed")
 
@@ -45,6 +47,7 @@ class Writer:
         self._failure: BaseException | None = None
         self._flush_tails: dict[int, int] | None = None
         self._flush_asked = 0
+        self._answer_by_s = 0.0
         self._closing_tails: dict[int, int] | None = None
         self._closing_since_s = 0.0
         self._orphaned = False
@@ -179,7 +182,7 @@ class Writer:
             if self._ended(busy=busy):
                 return self._finish()
             if not busy:
-                self._drain.wait(_WAIT_S)
+                self._drain.wait(_STEP_S if self._answer_by_s else _WAIT_S)
 
     def _turn(self) -> bool:
         """Write one round of spans, the same share of each lane."""
@@ -193,13 +196,21 @@ class Writer:
         return busy
 
     def _flush(self) -> None:
-        """Sync once everything that waited when the flush was asked for is written."""
-        if self._flush_tails is None:
-            self._flush_asked = self._notes[Note.FLUSH_ASKED]
-            self._flush_tails = self._tails()
-        if not self._is_written(self._flush_tails):
-            return
-        self._flush_tails = None
+        """Sync once everything that waited when the flush was asked for is written, then answer."""
+        if not self._answer_by_s:
+            if self._flush_tails is None:
+                self._flush_asked = self._notes[Note.FLUSH_ASKED]
+                self._flush_tails = self._tails()
+            if not self._is_written(self._flush_tails):
+                return
+            self._flush_tails = None
+            self._answer_by_s = time.monotonic() + (_FILES_S if self._sync_all() else 0.0)
+        # Who flushes looks for the files next: they are waited for a moment, though the journal has the messages.
+        if self._journals.caught_up or time.monotonic() >= self._answer_by_s:
+            self._answer_by_s = 0.0
+            self._notes[Note.FLUSHED] = self._flush_asked
+
+    def _sync_all(self) -> bool:
         self._look_for_losses(all_of_them=True)
         self._notes[Note.FLUSH_ERRNO] = errno.ENOENT if self._notes[Note.LOSSES] else 0
         try:
@@ -207,7 +218,7 @@ class Writer:
         except OSError as error:
             self._fail(error)
             self._notes[Note.FLUSH_ERRNO] = error.errno or errno.EIO
-        self._notes[Note.FLUSHED] = self._flush_asked
+        return not self._notes[Note.FLUSH_ERRNO]
 
     def _tails(self) -> dict[int, int]:
         return {lane.claim: lane.tail for lane in self._drain.lanes()}
