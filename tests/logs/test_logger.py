@@ -562,3 +562,20 @@ def test_the_files_of_what_was_put_before_a_flush_are_there_when_it_returns(tmp_
             logger.flush()
             assert len(read_files(logger.output_directory)) == 50 * (step + 1)
         logger.stop()
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_logger_process_does_its_work_without_numpy(tmp_path, storage):
+    """Asked of the compiled modules that it has mapped: its memory is a few megabytes."""
+    with logger_in(tmp_path, storage=storage) as logger:
+        logger.start()
+        for time in range(3):
+            logger.input_queue.put(package(b"short", time=time))
+        logger.input_queue.put(package(bytes(9_000_000), source=2))  # has a file of its own
+        logger.flush(30)
+        mapped = Path(f"/proc/{logger.statistics.pid}/maps").read_text()
+        logger.stop()
+    modules = {Path(line.split()[-1]).name.partition(".")[0] for line in mapped.splitlines() if ".so" in line}
+    assert {"frame", "lane"} <= modules
+    assert "_multiarray_umath" not in modules
+    assert len(read_log(tmp_path / "test_data_log")) == 4
