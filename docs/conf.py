@@ -20,6 +20,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = f"{project} {release}"
 myst_heading_anchors = 3
+myst_enable_extensions = ["deflist"]
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 default_role = "code"  # a name between single backticks in a docstring
@@ -64,7 +65,7 @@ class Commands(_Generated):
 
 
 def _home_of(name: str) -> str:
-    return package._HOMES[name]  # noqa: SLF001 the table at the door
+    return package._HOMES[name]  # noqa: SLF001 the table itself
 
 
 def _autodoc_of(name: str) -> list[str]:

@@ -327,7 +327,7 @@ except SegmentError as error:
 
 def test_a_segment_of_the_other_door_is_refused(name, run):
     held = Segment.create(name, 8, kind=Kind.ARRAY)
-    assert "door" in run(OTHER_DOOR, name, AXDS_PORTABLE="0" if platform.PORTABLE else "1")
+    assert "backend" in run(OTHER_DOOR, name, AXDS_PORTABLE="0" if platform.PORTABLE else "1")
     held.unlink()
 
 

@@ -27,7 +27,7 @@ axds_watch_forks()
 
 
 def set_identity(uint64_t identity):
-    """Say how the portable door knows this process; again after a fork."""
+    """Say how the portable backend knows this process; again after a fork."""
     axds_know_self(identity)
 
 
@@ -53,7 +53,7 @@ cdef uint64_t deadline_after(double timeout_s) noexcept:
 cdef class Lock:
     """The lock in a piece of shared memory, which it keeps mapped.
 
-    `is_alive` tells, at the portable door, whether the process with an identity still runs; None takes the native one.
+    `is_alive` tells, with the portable backend, whether the process with an identity still runs; None takes the native one.
     """
 
     def __cinit__(self, memory, is_alive):

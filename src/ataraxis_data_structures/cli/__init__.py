@@ -130,7 +130,7 @@ def _run(words: list[str]) -> int:
             command, parser = _load(name)
             status: int = command.run(parser.parse_args(words[count:]))
             return status
-    if words == ["--version"]:
+    if words in (["--version"], ["-V"]):
         from importlib.metadata import version  # noqa: PLC0415 costs more than a short command's whole run
 
         print(version("ataraxis-data-structures"))

@@ -4,7 +4,7 @@
 #
 # The payload begins at byte 0, as foreign readers of the name expect. The header is found from the end of the file:
 #     0  magic 8s | version u32 | kind u32 | id u64 | payload bytes u64 | description bytes u64
-#    40  creator: pid u32, door u32, start time u64, boot 16s, pid namespace u64
+#    40  creator: pid u32, backend u32, start time u64, boot 16s, pid namespace u64
 #    80  CRC-32 of the description u32 | CRC-32 of bytes 0..84 u32 | from 128 on: the kind's own lock and counters
 #
 # Whoever maps a segment holds a shared flock: a mmap object owns a duplicate of the descriptor, so the lock lives
@@ -134,7 +134,7 @@ class Segment:
                 raise SegmentError(f"expected {name!r} to hold {kind.name}, got {head.kind.name}")
             if head.portable != platform.PORTABLE:
                 raise SegmentError(
-                    f"expected {name!r} from the same door, got {'portable' if head.portable else 'native'}"
+                    f"expected {name!r} of the same backend, got {'portable' if head.portable else 'native'}"
                 )
             size = os.fstat(descriptor).st_size
             segment = cls(

@@ -1,7 +1,7 @@
 /* The lock of a block of memory that processes share, and the counters beside it.
  *
  * Linux: a robust mutex, so the kernel itself says that the holder died and the next one learns it. Re-entry is an error
- * (ERRORCHECK), not a deadlock; no PRIO_INHERIT, which costs ten times the throughput. The portable door has a word with the
+ * (ERRORCHECK), not a deadlock; no PRIO_INHERIT, which costs ten times the throughput. The portable backend has a word with the
  * owner's identity instead; there, whoever waits asks the system whether the owner still lives (axds_lock_seize).
  *
  * `generation` is odd while a writer is inside: a holder that dies then may have left torn data. Half of it is the
@@ -42,13 +42,13 @@ typedef struct {
     uint32_t waiting;      /* somebody sleeps until the generation moves */
     /* Second line: rarely written. */
     uint64_t hungry_until; /* ns; until then, nobody overtakes the one that wrote it */
-    uint64_t owner;        /* portable door: identity of the holding process */
+    uint64_t owner;        /* portable backend: identity of the holding process */
     uint64_t owner_thread; /* meaningful to the owner only */
     uint32_t deaths;
     uint32_t mutex_bytes;  /* another C library may disagree about the size of a mutex */
 } axds_lock;
 
-static uint64_t axds_self = 0; /* portable door: identity of this process */
+static uint64_t axds_self = 0; /* portable backend: identity of this process */
 
 static inline size_t axds_mutex_bytes(void) { return sizeof(pthread_mutex_t); }
 static inline void axds_know_self(uint64_t identity) { axds_self = identity; }
@@ -59,7 +59,7 @@ static inline uint32_t axds_mended(const axds_lock *lock) { return __atomic_load
 static inline uint32_t axds_deaths(const axds_lock *lock) { return __atomic_load_n(&lock->deaths, __ATOMIC_RELAXED); }
 static inline uint64_t axds_thread(void) { return (uint64_t)(uintptr_t)pthread_self(); }
 
-/* Any process of one segment takes the same door, so the native mutex exists only where all of them know it. */
+/* Any process of one segment uses the same backend, so the native mutex exists only where all of them know it. */
 static inline int axds_lock_init(axds_lock *lock, int portable) {
     memset(lock, 0, sizeof *lock);
     lock->mutex_bytes = (uint32_t)sizeof lock->mutex;
@@ -140,7 +140,7 @@ static inline int axds_portable_try(axds_lock *lock) {
     return EBUSY;
 }
 
-/* Portable door: takes the lock from an owner that the caller knows to be dead. */
+/* Portable backend: takes the lock from an owner that the caller knows to be dead. */
 static inline int axds_lock_seize(axds_lock *lock, uint64_t dead) {
     if (!__atomic_compare_exchange_n(&lock->owner, &dead, axds_self, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return EBUSY;
     __atomic_store_n(&lock->owner_thread, axds_thread(), __ATOMIC_RELAXED);

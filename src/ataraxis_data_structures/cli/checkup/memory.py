@@ -34,5 +34,5 @@ def examine_memory(plan: Plan) -> list[Finding]:
         findings.append(Finding("left-over segments", said, advice=way, figures={"names": stale}))
     if platform.PORTABLE:
         said = "portable: no robust mutex and no futex here"
-        findings.append(Finding("door", said, advice="use Linux for the guarantees at deaths"))
+        findings.append(Finding("backend", said, advice="use Linux for the guarantees at deaths"))
     return findings
