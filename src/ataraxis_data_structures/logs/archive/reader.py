@@ -195,7 +195,7 @@ class LogArchiveReader:
             stop: The position behind the last one; None for all.
 
         Returns:
-            Shape (messages, *source.shape), of the source's dtype, in the order of `timestamps`. A read-only view of
+            Shape `(messages, *source.shape)`, of the source's dtype, in the order of `timestamps`. A read-only view of
             the archive where its bytes lie evenly and aligned, a copy elsewhere; their CRC-32 is not checked.
 
         Raises:

@@ -68,7 +68,7 @@ class RecordedSession(Mapping[str, LogArchiveReader]):
             after: What stands behind its last one: its last value, NaN, or a number.
 
         Returns:
-            "time_us" -> shape (times,), uint64, and name -> shape (times, *shape) for each source. NaN makes float64
+            "time_us" -> shape (times,), uint64, and name -> shape `(times, *shape)` for each source. NaN makes float64
             of whole numbers.
 
         Raises:

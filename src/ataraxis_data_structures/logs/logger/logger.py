@@ -154,7 +154,7 @@ class DataLogger:
             shape: Of the array in each message; () is one value.
             rate_hz: How many messages a second are meant, if that is known.
             unit: Of the values.
-            **metadata: What else there is to say; what JSON can hold.
+            metadata: What else there is to say; what JSON can hold.
 
         Returns:
             The source; it may be given to other processes by any route. The same description gives the same one.

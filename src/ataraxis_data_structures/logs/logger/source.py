@@ -53,7 +53,7 @@ class LogSource(Stamper):
         """Hand many arrays to the logger, as `LogQueue.put_many` does.
 
         Args:
-            arrays: Shape (count, *shape), of the source's dtype.
+            arrays: Shape `(count, *shape)`, of the source's dtype.
             times_us: Shape (count,): microseconds since the onset of the session, from 1 on.
 
         Raises:
