@@ -25,6 +25,7 @@ LAYERS = [
     ["rig"],
     ["__init__"],  # the public names, for commands
     ["cli"],
+    ["__main__"],
 ]
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 FOLDERS_WITHIN = ("logs",)  # packages whose own packages are layers
