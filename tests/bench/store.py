@@ -12,10 +12,11 @@ import numpy as np
 import peers
 from xxhash import xxh3_128
 
-from ataraxis_data_structures import Store
+from ataraxis_data_structures import DataFolio, Store
 
 PEER = "datafolio==2.3.0"
 ITEMS, CALLS = 1_000, 30
+DESCRIBED = 2_000
 FEW, MANY = 200, 20_000
 BULK_BYTES = 256 << 20
 VERIFIED_BYTES = 1 << 30
@@ -27,6 +28,18 @@ with folio.batch():
     for number in range(args[1]):
         folio.add(f"item{number}", {"lr": 0.01, "number": number})
 print(json.dumps(len(folio.list_contents())))
+"""
+DESCRIBE = """
+import time
+from datafolio import DataFolio
+folio = DataFolio(args[0], allow_existing=True)
+folio.describe(return_string=True)
+took = []
+for _ in range(args[1]):
+    start = time.perf_counter()
+    folio.describe(return_string=True)
+    took.append(time.perf_counter() - start)
+print(json.dumps(sorted(took)[len(took) // 2]))
 """
 CHANGE = """
 import time
@@ -82,6 +95,25 @@ def beside_datafolio(folder):
     table.add("add, synced", synced, their_add, their_add / synced, 4, unit="ms")
     table.add("add, not synced", unsynced, their_add, their_add / unsynced, 40, unit="ms")
     table.add("get", get, their_get, their_get / get, 8, unit="ms")
+    return table
+
+
+def overview(folder):
+    """Compare the overview of many items, which nobody changed since the last one."""
+    table = measure.Table(f"DataFolio.describe of {DESCRIBED:,} items (theirs: {PEER})")
+    folio = DataFolio(folder / "described")
+    with folio.batch():
+        for number in range(DESCRIBED):
+            folio.add_json(f"item{number}", {"lr": 0.01, "number": number}, description="one of many")
+    peers.run(FILL, str(folder / "described_theirs"), DESCRIBED, requirements=(PEER,))
+    rounds = []
+    for _ in range(5):
+        theirs = peers.run(DESCRIBE, str(folder / "described_theirs"), CALLS, requirements=(PEER,))
+        folio.describe(return_string=True)
+        ours = statistics.median(measure.seconds(lambda: folio.describe(return_string=True)) for _ in range(CALLS))
+        rounds.append((ours * 1e3, theirs * 1e3))
+    ours, theirs = (statistics.median(values) for values in zip(*rounds, strict=True))
+    table.add("describe", ours, theirs, theirs / ours, 10, unit="ms")
     return table
 
 
@@ -189,7 +221,7 @@ def main():
     """Measure on the disk, where stores are kept."""
     with tempfile.TemporaryDirectory(prefix="axds-bench-", dir=Path.home()) as name:
         folder = Path(name)
-        return [part(folder) for part in (beside_datafolio, growth, opening, writing, verifying)]
+        return [part(folder) for part in (beside_datafolio, overview, growth, opening, writing, verifying)]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What a reader is told about an item, and about a snapshot."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ class Item:
     uri: str | None = None
     etag: str | None = None  # of what a reference leads to
     sha256: str | None = None
+
+    @cached_property
+    def derived(self) -> dict[str, Any]:
+        """Return a place for what is computed from an item once, as its lines in an overview."""
+        return {}
 
     def _repr_html_(self) -> str:
         return record_html(self)

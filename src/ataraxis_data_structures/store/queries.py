@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from .grown import hash_of_version
+from .items import Item, item_of
 from .ledger.commit import Change
 from .ledger.fold import ENDED, Entry, Fold, Op
 from .payloads import payload_path
@@ -26,6 +28,18 @@ _OF_A_PUT = (
     "data",
     "uri",
 )
+
+_NAME = attrgetter("name")
+
+
+def items(fold: Fold, at: int | None, root: Path) -> list[Item]:
+    """Return the items of a line by name, each made once for as long as the fold lives."""
+    found = []
+    for name, entry in fold.each(at):
+        if entry.item is None:
+            entry.item = item_of(name, entry, root)
+        found.append(entry.item)
+    return sorted(found, key=_NAME)
 
 
 def versions(fold: Fold, name: str, at: int | None) -> list[int]:

@@ -41,6 +41,7 @@ _EXTENSION_BYTES = 32
 
 # The class has a method `list`, so its annotations can't say the type.
 Names = list[str]
+Items = list[Item]
 Snapshots = list[Snapshot]
 Changes = list[Change]
 Versions = list[int]
@@ -418,6 +419,10 @@ class Store(Programs):
         """Return what is known of an item, or of `name@version`."""
         base, entry, _ = self._find(name)
         return item_of(base, entry, self.path)
+
+    def items(self) -> Items:
+        """Return what is known of all items of one moment, by name; these are shared, and not to be changed."""
+        return queries.items(self._history.fold(), self._at, self.path)
 
     def list(self, pattern: str = "*", kind: str | None = None) -> Names:
         """Return the names of items, sorted; `*` in a pattern matches `/` too."""

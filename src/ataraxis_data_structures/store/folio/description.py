@@ -33,12 +33,14 @@ def describe(store: Store, *, show_empty: bool, max_metadata_fields: int) -> str
     """Return a text about all items of a store, and about its metadata."""
     title = f"DataFolio: {_shown(store.path)}"
     lines = [title, "=" * len(title)]
-    items = known_items(store)
+    by_type: dict[str, list[str]] = {}
+    for item in known_items(store):
+        what, text = _shown_once(item)
+        by_type.setdefault(what, []).append(text)
     for section, types in _SECTIONS.items():
-        found = sorted((item for item in items if type_of(item) in types), key=lambda item: types.index(type_of(item)))
+        found = [text for what in types for text in by_type.get(what, ())]
         if found or show_empty:
-            lines += ["", f"{section} ({len(found)}):"]
-            lines += [line for item in found for line in _item(item)] or ["  (none)"]
+            lines += ["", f"{section} ({len(found)}):", *(found or ["  (none)"])]
     metadata = store.get(METADATA) if METADATA in store else {}
     metadata = {key: value for key, value in metadata.items() if key not in _INTERNAL}
     if metadata or show_empty:
@@ -53,17 +55,25 @@ def _shown(path: Path) -> str:
         return str(path)
 
 
-def _item(item: Item) -> list[str]:
-    what = " (reference)" if type_of(item) == REFERENCE else ""
-    head = f"  • {item.name}{what}" + (f": {item.note}" if item.note else "")
-    details = _details(item)
+def _shown_once(item: Item) -> tuple[str, str]:
+    """Return the type and the lines of an item, which never change."""
+    kept = item.derived.get("overview")
+    if kept is None:
+        what = type_of(item)
+        kept = item.derived["overview"] = what, "\n".join(_item(item, what))
+    return kept
+
+
+def _item(item: Item, what: str) -> list[str]:
+    head = f"  • {item.name}{' (reference)' if what == REFERENCE else ''}" + (f": {item.note}" if item.note else "")
+    details = _details(item, what)
     if item.inputs:
         details.append(f"inputs: {', '.join(inputs_of(item))}")
     return [head, *(f"    ↳ {detail}" for detail in details)]
 
 
-def _details(item: Item) -> list[str]:
-    about, what = item.about, type_of(item)
+def _details(item: Item, what: str) -> list[str]:
+    about = item.about
     if what == REFERENCE:
         return [f"path: {item.uri}"]
     if what == TABLE:

@@ -44,8 +44,7 @@ def inputs_of(item: Item) -> list[str]:
 
 def known_items(store: Store) -> list[Item]:
     """Return the items of one moment, by name."""
-    now = store.at("HEAD")
-    return [now.info(name) for name in now if name != METADATA]
+    return [item for item in store.items() if item.name != METADATA]
 
 
 def told(item: Item) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Entry:
     record: Record
     before: "Entry | None" = None  # what an appended array was before
     is_checked: bool = False
+    item: Any = None  # what a reader was told of it, made once
 
     @property
     def spans(self) -> "list[tuple[Entry, int, int]]":
