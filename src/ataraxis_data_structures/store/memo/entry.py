@@ -9,15 +9,17 @@ import json
 import mmap
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import numpy as np
 from xxhash import xxh3_128
 
 from ...errors import DamagedError
 from ..kinds import kind_for, kind_of
-from ..kinds.kind import About
+from ..kinds.kind import About, Kind
 from ..ledger.lines import line_of
 from ..payloads import staged_path, write_all
 
@@ -25,8 +27,9 @@ MISSING = object()
 """What `read` returns where there is no result, or a damaged one."""
 
 _UNIT = 64
+_HEAD_BYTES = 1 << 13
 _FIRST_BYTES = 1 << 16
-_MAPPED_BYTES = 1 << 20
+_MAPPED_BYTES = 1 << 22
 _PICKLED = "model"
 # What a kind says of bytes that it can't read.
 _DAMAGE = (DamagedError, ValueError, KeyError, TypeError)
@@ -110,14 +113,14 @@ def _header(record: About) -> bytes:
     return line.ljust(-(-(len(line) + 1) // _UNIT) * _UNIT - 1) + b"\n"
 
 
-def read(path: Path, function: str) -> Any:
+def read(path: str, function: str) -> Any:
     """Return a result, all of whose bytes are checked; MISSING where there is none that is whole."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return MISSING
     try:
-        first = os.read(fd, _FIRST_BYTES)
+        first = os.read(fd, _HEAD_BYTES)
         head = first[: first.find(b"\n") + 1]
         record = _record(head)
         if record is None or record.get("function") != function:
@@ -128,12 +131,17 @@ def read(path: Path, function: str) -> Any:
     if data is None or xxh3_128(data).hexdigest() != record["hash"]:
         return MISSING
     try:
-        kind, about = kind_of(record["kind"], ""), record["about"]
+        kind, about = _kind(record["kind"]), record["about"]
         if kind.name == _PICKLED:
             return MISSING
-        return kind.read(_Held(path, data, record["hash"], len(data)), about)
+        return kind.read(_Held(Path(path), data, record["hash"], len(data)), about)
     except _DAMAGE:
         return MISSING
+
+
+@lru_cache
+def _kind(name: str) -> Kind:
+    return kind_of(name, "")
 
 
 def _record(head: bytes) -> About | None:
@@ -150,17 +158,19 @@ def _record(head: bytes) -> About | None:
 
 def _payload(fd: int, first: bytes, start: int, record: About) -> memoryview | None:
     """Return the payload: read where it is small, else mapped, and copied page by page where the caller changes it."""
-    size = os.fstat(fd).st_size
-    if size != start + record["bytes"]:
+    size = start + record["bytes"]
+    if size < len(first) or os.fstat(fd).st_size != size:
         return None
+    if size == len(first):
+        return memoryview(bytearray(first))[start:]
     if size >= _MAPPED_BYTES:
         return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_COPY))[start:]
-    data = bytearray(size)
+    data = np.empty(size, np.uint8).data  # a bytearray would be filled with zeros first
     data[: len(first)] = first
     done = len(first)
     while done < size:
-        got = os.readv(fd, [memoryview(data)[done:]])
+        got = os.readv(fd, [data[done:]])
         if not got:
             return None
         done += got
-    return memoryview(data)[start:]
+    return data[start:]

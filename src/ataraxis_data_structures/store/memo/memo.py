@@ -37,34 +37,55 @@ def memoized(
     code_version = _version_of(function) if version is None else str(version)
     signature = inspect.signature(function)
     ignored, listed = _parameters(ignore, signature, "ignore"), _parameters(dataset, signature, _DATASET)
-
-    def key(arguments: Sequence[Any], named: dict[str, Any]) -> str:
-        bound = signature.bind(*arguments, **named)
-        bound.apply_defaults()
-        wanted = listed if listed and _switch(_KEY_MODE) == _DATASET else signature.parameters.keys() - ignored
-        found = {name: value for name, value in bound.arguments.items() if name in wanted}
-        return key_of(name, code_version, found)
+    bind = _binder(signature)
+    folder = f"{root}/{FOLDER}/{MEMO}"
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
         if _switch(_OFF) in _YES:
             return function(*arguments, **named)
-        digits = key(arguments, named)
-        path = root / FOLDER / MEMO / digits[:2] / digits
-        found = entry.read(path, name)
-        if found is not entry.MISSING:
-            return found
+        found = bind(arguments, named)
+        if listed and _switch(_KEY_MODE) == _DATASET:
+            found = {name: value for name, value in found.items() if name in listed}
+        elif ignored:
+            found = {name: value for name, value in found.items() if name not in ignored}
+        digits = key_of(name, code_version, found)
+        path = f"{folder}/{digits[:2]}/{digits}"
+        result = entry.read(path, name)
+        if result is not entry.MISSING:
+            return result
         compute = functools.partial(function, *arguments, **named)
-        return compute() if is_read_only else _compute_once(root, path, name, compute)
+        return compute() if is_read_only else _compute_once(root, Path(path), name, compute)
 
     return call
+
+
+def _binder(signature: inspect.Signature) -> Callable[[Sequence[Any], dict[str, Any]], dict[str, Any]]:
+    """Return what gives a call's arguments by name, defaults applied; of most functions without `Signature.bind`."""
+    parameters = signature.parameters.values()
+    names = [*signature.parameters]
+    defaults = {item.name: item.default for item in parameters if item.default is not item.empty}
+    is_plain = all(item.kind is item.POSITIONAL_OR_KEYWORD for item in parameters)
+
+    def bind(arguments: Sequence[Any], named: dict[str, Any]) -> dict[str, Any]:
+        if is_plain and len(arguments) <= len(names):
+            given = dict(zip(names, arguments, strict=False))
+            if not given.keys() & named.keys():
+                found = {**defaults, **given, **named}
+                if found.keys() == signature.parameters.keys():
+                    return found
+        bound = signature.bind(*arguments, **named)  # raises what the call would
+        bound.apply_defaults()
+        return bound.arguments
+
+    return bind
 
 
 def _compute_once(root: Path, path: Path, name: str, compute: Callable[[], Any]) -> Any:
     """Compute a result under a lock of its key, unless another process has done so meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with held_file(path.with_name(path.name + ".lock")):
-        found = entry.read(path, name)
+        found = entry.read(str(path), name)
         if found is not entry.MISSING:
             return found
         value = compute()
