@@ -1,8 +1,9 @@
 """A recording as a rig file has it: devices are opened, then recorded until the end, and put away."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,11 @@ def record_rig(
                     worker.begin(source)
                 for worker in workers:
                     worker.wait_until_begun()
-                begun(logger)
                 began_s = time.monotonic()
-                _watch(plan, logger, workers, duration_s or plan.duration_s, tell, show)
+                turns = logger.running(rate_hz=_LOOKS_HZ, duration_s=duration_s or plan.duration_s)
+                for first in islice(turns, 1):  # from now on a Ctrl-C ends the loop
+                    begun(logger)
+                    _watch(plan, workers, chain([first], turns), tell, lambda s: show(logger.statistics, s))
             finally:
                 end_all(workers)
             elapsed_s = time.monotonic() - began_s
@@ -104,10 +107,10 @@ def _describe(logger: DataLogger, worker: Worker, known: dict[str, Any]) -> Any:
 
 
 def _watch(
-    plan: RigPlan, logger: DataLogger, workers: list[Worker], duration_s: float | None, tell: Tell, show: Show
+    plan: RigPlan, workers: list[Worker], turns: Iterator[float], tell: Tell, show: Callable[[float], object]
 ) -> None:
     told: set[str] = set()
-    for elapsed_s in logger.running(rate_hz=_LOOKS_HZ, duration_s=duration_s):
+    for elapsed_s in turns:
         for worker in workers:
             if worker.look() is None or worker.plan.name in told:
                 continue
@@ -118,7 +121,7 @@ def _watch(
                 return
         if len(told) == len(workers):
             return
-        show(logger.statistics, elapsed_s)
+        show(elapsed_s)
 
 
 def _ending(worker: Worker) -> str:

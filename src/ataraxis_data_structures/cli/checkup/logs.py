@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..log.inspection.summary import next_command, summarize
 from ..log.session import find_logs
-from ..log.summary import next_command, summarize
 from .finding import Finding
 
 _LONGEST_S = 10.0  # a disk may hold thousands of logs

@@ -15,7 +15,7 @@ import numpy as np
 from ...system.atomic import atomic_write
 from ..render import add_json, print_json, require
 from ..terminal import print_error, print_line
-from .options import add_gap_limit, gap_limit_us
+from .inspection.options import add_gap_limit, gap_limit_us
 from .report_page.figures import Figures, figures_of
 from .session import Contents, load_series, require_log, tell_passed_over
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from ...system.atomic import atomic_write
 from ..render import add_json, human_bytes, print_json, shows_progress
 from ..terminal import print_line
-from .checks import check_all
-from .options import add_gap_limit, gap_limit_us
+from .inspection.checks import check_all
+from .inspection.options import add_gap_limit, gap_limit_us
+from .inspection.trackers import jobs_beside
 from .report_page.figures import figures_of
 from .report_page.page import Report, render
 from .session import load_series, require_log, tell_passed_over
-from .trackers import jobs_beside
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from ...logs.assembly.split import Group
 from ..render import add_json, human_bytes, human_seconds, human_time, print_json, print_table
 from ..terminal import print_line
-from .options import add_gap_limit, gap_limit_us
+from .inspection.options import add_gap_limit, gap_limit_us
 from .report_page.figures import figures_of
 from .session import Contents, load_series, require_log, tell_passed_over
 

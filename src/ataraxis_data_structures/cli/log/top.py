@@ -22,9 +22,9 @@ from ...system import platform
 from ..render import add_json, human_bytes, human_seconds, print_json, table_lines
 from ..screen import draw, screen
 from ..terminal import escaped, print_line
+from .inspection.trackers import count_failed, jobs_beside
 from .report_page.figures import GAP_FACTOR
 from .session import look_into
-from .trackers import count_failed, jobs_beside
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

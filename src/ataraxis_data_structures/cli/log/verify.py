@@ -15,11 +15,11 @@ from ...logs.journal.messages import Account
 from ...logs.recovery.recover import scan_journals
 from ..render import add_json, print_json, shows_progress
 from ..terminal import print_line
-from .checks import check_all
-from .options import add_gap_limit, gap_limit_us
+from .inspection.checks import check_all
+from .inspection.options import add_gap_limit, gap_limit_us
+from .inspection.trackers import jobs_beside
 from .report_page.figures import Figures, figures_of
 from .session import Contents, load_series, require_log
-from .trackers import jobs_beside
 
 _MARKS = {True: "ok", False: "BAD", None: "--"}
 

@@ -87,6 +87,22 @@ def queue_of_logger(name: str) -> LogQueue:
     return LogQueue.attach(next(iter(found)))
 
 
+def running_loggers() -> dict[Path, LogQueue]:
+    """Return log directory -> queue of each logger that takes messages on this machine and is this user's."""
+    found = {}
+    for segment_name in segment.list_segments():
+        directory = _log_directory(segment_name)
+        if directory is None:
+            continue
+        try:
+            queue = LogQueue.attach(segment_name)
+        except (OSError, SegmentError):  # it ended meanwhile
+            continue
+        if queue.state in ("running", "restarting", "closing"):
+            found[directory] = queue
+    return dict(sorted(found.items()))
+
+
 def statistics_of(queue: LogQueue) -> LoggerStatistics:
     """Return the statistics of the logger that drains a queue."""
     hub = queue.hub

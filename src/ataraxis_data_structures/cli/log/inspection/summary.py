@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ...errors import ArchiveError
-from .report_page.figures import figures_of
-from .session import Contents, load_series, tell_passed_over
+from ....errors import ArchiveError
+from ..report_page.figures import figures_of
+from ..session import Contents, load_series, tell_passed_over
 from .trackers import count_failed, jobs_beside
 
 NEXT = {

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import ArchiveError
-from ...logs.archive.discovery import read_archive_message_count
-from ...logs.archive.reader import LogArchiveReader
-from ...logs.journal.messages import Account
-from ...logs.recovery.recover import scan_journals
-from ...system.progress import progress_bar
-from ..advice import describe
-from ..render import human_seconds, human_time
-from .report_page.figures import Figures
-from .report_page.page import Check
-from .session import Contents, passed_over
+from ....errors import ArchiveError
+from ....logs.archive.discovery import read_archive_message_count
+from ....logs.archive.reader import LogArchiveReader
+from ....logs.journal.messages import Account
+from ....logs.recovery.recover import scan_journals
+from ....system.progress import progress_bar
+from ...advice import describe
+from ...render import human_seconds, human_time
+from ..report_page.figures import Figures
+from ..report_page.page import Check
+from ..session import Contents, passed_over
 from .trackers import count_failed
 
 _MOST_NAMES = 5

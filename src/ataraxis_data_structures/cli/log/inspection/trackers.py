@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...jobs.tracker import ProcessingTracker
-from ...logs.names import is_file
-from ..advice import describe
-from .session import Contents
+from ....jobs.tracker import ProcessingTracker
+from ....logs.names import is_file
+from ...advice import describe
+from ..session import Contents
 
 _SUFFIXES = (".yaml", ".yml")
 _HEAD_BYTES = 2**20
