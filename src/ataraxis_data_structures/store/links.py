@@ -18,7 +18,6 @@ class LinkedFile(StagedFile):
 
     def __init__(self, folder: Path, source: Path, *, is_synced: bool) -> None:
         self.path = staged_path(folder)
-        self._fd = -1
         try:
             os.link(source, self.path, follow_symlinks=False)
         except OSError as error:
@@ -33,6 +32,9 @@ class LinkedFile(StagedFile):
         except BaseException:
             self.remove()
             raise
+
+    def close(self) -> None:
+        """Do nothing: no descriptor is held."""
 
     def _sync(self) -> None:
         fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
