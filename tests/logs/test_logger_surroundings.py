@@ -12,7 +12,8 @@ import pytest
 
 from ataraxis_data_structures import recover_log_directory
 from ataraxis_data_structures.memory.segment import Kind, Segment
-from logtools import logger_in, package, read_files, read_log
+from ataraxis_data_structures.memory.sweep import sweep
+from logtools import logger_in, package, read_files, read_log, wait_for
 
 
 class BrokenPipe:
@@ -118,3 +119,73 @@ def test_a_segment_whose_description_is_no_json_stops_no_logger_and_no_recovery(
             assert len(read_files(logger.output_directory)) == 1
     finally:
         foreign.unlink()
+
+
+RECORDS = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from ataraxis_data_structures import DataLogger, LogPackage
+{before}
+logger = DataLogger(Path(sys.argv[1]), "test")
+logger.start()
+for number in range(20):
+    logger.input_queue.put(LogPackage(1, number, np.zeros(1, np.uint8)))
+{instead_of_stop}
+"""
+CLOSED = ["".join(f"os.close({fd}); " for fd in fds) for fds in ([0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2])]
+
+
+def record(folder, *flags, before="", instead_of_stop="logger.stop()"):
+    """Run a program that records 20 messages; give what it wrote to standard error."""
+    code = RECORDS.format(before=before, instead_of_stop=instead_of_stop)
+    done = subprocess.run(
+        [sys.executable, *flags, "-c", code, folder], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def check_recorded(folder):
+    got = read_files(folder / "test_data_log")
+    assert sorted(time for _, time, _ in got) == list(range(20))
+
+
+@pytest.mark.parametrize("before", CLOSED)
+def test_a_program_whose_standard_streams_are_closed_records(tmp_path, before):
+    record(tmp_path, before=before)
+    check_recorded(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "flags", [["-I"], ["-E"], ["-OO"], ["-X", "dev"], ["-W", "error"], ["-bb"], ["-X", "frozen_modules=off"]], ids=str
+)
+def test_a_program_with_flags_of_the_interpreter_records(tmp_path, flags):
+    assert record(tmp_path, *flags) == ""
+    check_recorded(tmp_path)
+
+
+def test_a_program_in_a_working_directory_that_was_removed_records(tmp_path):
+    record(tmp_path, before="import tempfile; gone = tempfile.mkdtemp(); os.chdir(gone); os.rmdir(gone)")
+    check_recorded(tmp_path)
+
+
+@pytest.mark.parametrize("stop", ["", "logger.stop(); "], ids=["running", "stopped"])
+def test_what_a_program_put_before_it_became_another_by_execv_is_recorded(tmp_path, stop):
+    record(tmp_path, instead_of_stop=f"{stop}os.execv(sys.executable, [sys.executable, '-c', ''])")
+    wait_for(lambda: len(list((tmp_path / "test_data_log").glob("*.npy"))) == 20)
+    wait_for(lambda: not (tmp_path / "test_data_log" / ".axds-logger.json").exists())
+    check_recorded(tmp_path)
+    sweep()  # the program that is gone had no time to remove its empty queue
+
+
+@pytest.mark.parametrize("executable", ["None", "''"])
+def test_a_host_that_does_not_say_where_its_interpreter_is_records(tmp_path, executable):
+    record(tmp_path, before=f"sys.executable = {executable}")
+    check_recorded(tmp_path)
+
+
+def test_a_frozen_application_hears_at_start_that_it_has_no_interpreter_for_the_logger(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with logger_in(tmp_path) as logger, pytest.raises(RuntimeError, match="got a frozen application"):
+        logger.start()
