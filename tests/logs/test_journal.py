@@ -267,3 +267,41 @@ def test_what_was_appended_is_read_in_order(tmp_path_factory, wanted):
     assert account.whole
     sources = [source for source, _, _ in wanted]
     assert account.recovered == {s: n for s, n in enumerate(np.bincount(sources, minlength=1)) if n}
+
+
+def hostile_totals():
+    """Payloads of footers that no writer writes, under a right check sum."""
+    head, source, claim = struct.Struct("<QII"), struct.Struct("<4Q"), struct.Struct("<2Q")
+    offset = bytes(8)
+    yield b""
+    yield head.pack(0, 2**32 - 1, 2**32 - 1)
+    yield head.pack(0, 1, 0) + offset
+    yield head.pack(0, 1, 0) + source.pack(2**64 - 1, 1, 1, 1) + offset
+    yield head.pack(0, 1, 0) + source.pack(1, 2**64 - 1, 1, 1) + offset
+    yield head.pack(0, 0, 1) + claim.pack(1, 2**64 - 1)[:9] + offset
+
+
+@pytest.mark.parametrize("payload", list(hostile_totals()), ids=range(6))
+def test_a_checkpoint_or_footer_that_no_writer_wrote_is_damage_and_costs_no_other_record(tmp_path, payload):
+    for flag in (frame.CHECKPOINT, frame.FOOTER):
+        header = layout.Header(7, flag, 1, layout.JOURNAL, 1, bytes(16))
+        record = frame.pack(1, b"message", source=1, time=1, seq=0, claim=1)
+        path = tmp_path / header.name
+        path.write_bytes(header.pack() + record + frame.pack(1, payload, flags=flag) + record)
+        with Journal(path) as journal:
+            scan = MessageScan([journal])
+            assert sum(len(batch) for batch in scan.batches()) == 1
+            assert scan.account.damaged_bytes
+        path.unlink()
+
+
+def test_forty_thousand_holes_are_filled_by_late_records_in_any_order(tmp_path):
+    count = 40_000  # a search through all holes for each record would take minutes
+    seqs = [*range(0, 2 * count, 2), *range(2 * count - 1, 0, -2)]
+    header = layout.Header(7, 0, 1, layout.JOURNAL, 1, bytes(16))
+    records = b"".join(frame.pack(1, b"", source=1, time=seq, seq=seq, claim=1) for seq in seqs)
+    (tmp_path / header.name).write_bytes(header.pack() + records)
+    with Journal(tmp_path / header.name) as journal:
+        scan = MessageScan([journal])
+        assert sum(len(batch) for batch in scan.batches()) == 2 * count
+        assert (scan.account.missing, scan.account.repeated) == (0, 0)

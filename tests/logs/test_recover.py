@@ -250,3 +250,15 @@ def test_an_orphaned_producer_gets_an_error_instead_of_a_wait_for_ever(tmp_path)
     times = [time_us for _, time_us, _ in read_log(tmp_path / "test_data_log")]
     assert times == list(range(len(times)))
     assert read_journals(tmp_path / "test_data_log")[1].whole
+
+
+def test_files_of_large_messages_that_a_restart_of_the_machine_left_are_removed(tmp_path):
+    folder = tmp_path / "test_data_log"
+    folder.mkdir()
+    old, new = folder / ".axds-0123456789-1-5", folder / ".axds-0123456789-1-6"
+    for path in (old, new, folder / "notes.txt"):
+        path.write_bytes(bytes(100))
+        os.utime(path, (1, 1))
+    os.utime(new)  # of this boot: its lane may be in the shared memory of another container
+    recover_log_directory(folder)
+    assert sorted(path.name for path in folder.iterdir()) == [new.name, "notes.txt"]

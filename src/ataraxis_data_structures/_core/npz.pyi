@@ -17,7 +17,10 @@ OURS: Final = 1
 ZERO: Final = 2
 UTF8: Final = 4
 KEPT: Final = 8
+STORED: Final = 0
 DEFLATED: Final = 8
+BZIP2: Final = 12
+LZMA: Final = 14
 ROW: list[tuple[str, str]]
 SPAN: list[tuple[str, str]]
 

@@ -36,7 +36,10 @@ cdef extern from "include/zipdir.h" nogil:
         AXDS_ZIP_OTHER_ARRAY
         AXDS_ZIP_SHORT
         AXDS_ZIP_STORED
+        AXDS_ZIP_STORED
         AXDS_ZIP_DEFLATED
+        AXDS_ZIP_BZIP2
+        AXDS_ZIP_LZMA
         AXDS_ZIP_OURS
         AXDS_ZIP_ZERO
         AXDS_ZIP_UTF8
@@ -195,7 +198,10 @@ OURS = <int>AXDS_ZIP_OURS
 ZERO = <int>AXDS_ZIP_ZERO
 UTF8 = <int>AXDS_ZIP_UTF8
 KEPT = <int>AXDS_ZIP_KEPT
+STORED = <int>AXDS_ZIP_STORED
 DEFLATED = <int>AXDS_ZIP_DEFLATED
+BZIP2 = <int>AXDS_ZIP_BZIP2
+LZMA = <int>AXDS_ZIP_LZMA
 
 # The fields of a row of Directory.rows and of Directory.messages, as numpy.dtype takes them.
 ROW = [
@@ -215,7 +221,7 @@ cdef tuple FAULTS = (
     "the entry in the central directory is damaged",
     "the extra field in the central directory is damaged",
     "the entry is encrypted",
-    "the entry is compressed by a method other than deflate",
+    "the entry is compressed by a method other than deflate, bzip2 and LZMA",
     "the entry reaches beyond the archive or claims an impossible size",
     "the entry overlaps another one",
     "the member's own header is damaged",

@@ -11,7 +11,8 @@ A file that no record names is what a producer left that died on the way: it goe
 import errno
 import os
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from .._core import frame
@@ -96,6 +97,22 @@ def left_over() -> list[Path]:
     """Return the files in shared memory whose lane is gone."""
     names = names_in(platform.FOLDER)
     return [platform.FOLDER / name for name in sorted(names) if (lane := _lane_of(name)) and lane not in names]
+
+
+def left_in(directory: Path, names: Iterable[str], memory: Collection[str]) -> list[Path]:
+    """Return the files of large messages in a log directory whose lane a restart of the machine took.
+
+    Args:
+        directory: The log directory.
+        names: What lies in it.
+        memory: What lies in shared memory.
+
+    Returns:
+        Those that are older than this boot and name a lane that is gone.
+    """
+    found = [directory / name for name in names if (lane := _lane_of(name)) and lane not in memory]
+    booted_s = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else 0.0
+    return [path for path in found if path.stat().st_mtime < booted_s]
 
 
 def remove(paths: Iterable[Path]) -> None:

@@ -25,7 +25,8 @@
 #define AXDS_ZIP_KEPT_BIT 0x8000u
 #define AXDS_ZIP_LIMIT 0x7fffffffu  /* from where on numpy.savez moves a number into the extra field */
 
-enum { AXDS_ZIP_STORED = 0, AXDS_ZIP_DEFLATED = 8 };
+#define AXDS_ZIP_LARGEST_BYTES 0x80100000u /* of a message's file, more than enough */
+enum { AXDS_ZIP_STORED = 0, AXDS_ZIP_DEFLATED = 8, AXDS_ZIP_BZIP2 = 12, AXDS_ZIP_LZMA = 14 };
 
 enum {
     AXDS_ZIP_OURS = 1,  /* the name is spelled as axds_npy_name does: source, time and repeat are known */
@@ -67,12 +68,17 @@ static inline uint16_t axds_zip_u16(const unsigned char *b) { return (uint16_t)(
 static inline uint32_t axds_zip_u32(const unsigned char *b) { return axds_crc_load32(b); }
 static inline uint64_t axds_zip_u64(const unsigned char *b) { return axds_zip_u32(b) | (uint64_t)axds_zip_u32(b + 4) << 32; }
 
-/* Where the last record of an archive starts: followed by its comment and nothing else. */
+/* Where the last record of an archive starts: followed by its comment and nothing else, or, failing that, by anything. */
 static inline int axds_zip_find_end(const unsigned char *bytes, uint64_t size, uint64_t *found) {
     if (size < AXDS_ZIP_END_BYTES) return AXDS_ZIP_NO_END;
     uint64_t last = size - AXDS_ZIP_END_BYTES, first = last > 0xffff ? last - 0xffff : 0;
     for (uint64_t at = last + 1; at-- > first;)
         if (!memcmp(bytes + at, "PK\5\6", 4) && axds_zip_u16(bytes + at + 20) == last - at) {
+            *found = at;
+            return AXDS_ZIP_FINE;
+        }
+    for (uint64_t at = last + 1; at-- > first;)
+        if (!memcmp(bytes + at, "PK\5\6", 4) && axds_zip_u16(bytes + at + 20) <= last - at) {
             *found = at;
             return AXDS_ZIP_FINE;
         }
@@ -162,10 +168,13 @@ static inline int axds_zip_read_entry(const unsigned char *bytes, const axds_zip
     *at += AXDS_ZIP_ENTRY_BYTES + name + extra + comment;
     if (fault) return fault;
     if (flags & 0x2041) return AXDS_ZIP_ENCRYPTED;
-    if (method != AXDS_ZIP_STORED && method != AXDS_ZIP_DEFLATED) return AXDS_ZIP_BAD_METHOD;
+    if (method != AXDS_ZIP_STORED && method != AXDS_ZIP_DEFLATED && method != AXDS_ZIP_BZIP2 && method != AXDS_ZIP_LZMA)
+        return AXDS_ZIP_BAD_METHOD;
     row->method = (uint8_t)method;
-    /* Deflate can't swell beyond 1032 times: what claims more is a trap for memory. */
-    if (method == AXDS_ZIP_STORED ? *unpacked != row->size : *unpacked / 1032 > row->size) return AXDS_ZIP_BAD_SIZE;
+    if (method == AXDS_ZIP_STORED && *unpacked != row->size) return AXDS_ZIP_BAD_SIZE;
+    /* Deflate can't swell beyond 1032 times, the others to more than a message: what claims more is a trap for memory. */
+    if (method == AXDS_ZIP_DEFLATED && *unpacked / 1032 > row->size) return AXDS_ZIP_BAD_SIZE;
+    if (method > AXDS_ZIP_DEFLATED && *unpacked > AXDS_ZIP_LARGEST_BYTES) return AXDS_ZIP_BAD_SIZE;
     if (row->offset > end->start || row->size > end->start - row->offset) return AXDS_ZIP_BAD_SIZE;
     if (end->start - row->offset - row->size < AXDS_ZIP_MEMBER_BYTES + name) return AXDS_ZIP_BAD_SIZE;
     return AXDS_ZIP_FINE;

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..._core import npz
 from ..._core.bulk import MappedFile
 from ...errors import ArchiveError
+from .unpacking import unpack
 
 ROW = np.dtype(npz.ROW)
 SPAN = np.dtype(npz.SPAN)
@@ -132,21 +133,14 @@ class Contents:
         except ValueError as fault:
             raise self.error(str(fault)) from None
         data: bytes | NDArray[np.uint8] = self.bytes[start : start + size]
-        if self.rows[index]["method"] == npz.DEFLATED:
-            data = self._inflated(key, data, unpacked)
+        if self.rows[index]["method"] != npz.STORED:
+            try:
+                data = unpack(int(self.rows[index]["method"]), data, unpacked)
+            except ValueError as fault:
+                raise self.error(f"{key}: {fault}") from None
         if zlib.crc32(data) != int(self.rows[index]["crc"]):
             raise self.error(f"{key}: the stored bytes do not match their CRC-32")
         return data
-
-    def _inflated(self, key: str, data: bytes | NDArray[np.uint8], size: int) -> bytes:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            unpacked = inflater.decompress(data, size + 1)
-        except zlib.error as fault:
-            raise self.error(f"{key}: {fault}") from None
-        if len(unpacked) != size or inflater.decompress(inflater.unconsumed_tail, 1):
-            raise self.error(f"{key}: expected {size} bytes when unpacked, got others")
-        return unpacked
 
     def _foreign(self, index: int) -> tuple[int, NDArray[np.uint8]]:
         """Read an entry with whatever zlib and numpy understand."""

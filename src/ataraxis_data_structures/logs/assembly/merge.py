@@ -24,7 +24,7 @@ def archive_part(contents: Contents) -> Part:
     for start, starts in _starts(contents):
         rows["place"][start : start + len(starts)] = starts
     ours = entries["kind"] & npz.OURS != 0
-    plain = ours & (entries["method"] != npz.DEFLATED)
+    plain = ours & (entries["method"] == npz.STORED)
     rows["origin"] = np.where(plain, npz.FROM_ARCHIVE, npz.FROM_ELSEWHERE)
     rows["place"][~plain] = np.flatnonzero(~plain)
     rows["time"][~ours] = contents.times[~ours]

@@ -138,14 +138,20 @@ def pack_totals(
     )
 
 
-def parse_totals(payload: bytes | memoryview) -> Totals:
-    """Return what `pack_totals` packed; the record's check sum has vouched for the bytes."""
+def parse_totals(payload: bytes | memoryview) -> Totals | None:
+    """Return what `pack_totals` packed; None for anything else, which a check sum alone does not rule out."""
+    if len(payload) < _TOTALS.size:
+        return None
     previous, n_sources, n_claims = _TOTALS.unpack_from(payload)
     start = _TOTALS.size
     stop = start + n_sources * _SOURCE.size
+    end = stop + n_claims * _CLAIM.size
+    if len(payload) != end + _OFFSET.size:
+        return None
     sources = {row[0]: row[1:] for row in _SOURCE.iter_unpack(payload[start:stop])}
-    claims = dict(_CLAIM.iter_unpack(payload[stop : stop + n_claims * _CLAIM.size]))
-    return Totals(previous, sources, claims)
+    if any(source > 255 or max(counts) >> 63 for source, counts in sources.items()):
+        return None
+    return Totals(previous, sources, dict(_CLAIM.iter_unpack(payload[stop:end])))
 
 
 def footer_of(buffer: memoryview, salt: int, stop: int) -> Totals | None:

@@ -1,5 +1,6 @@
 """Messages out of journals: each once, and an account of what is missing."""
 
+import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,7 +74,8 @@ class MessageScan:
         """Return the numbers a journal goes on from; None after the death of a writer, which leaves them unsaid."""
         first = next(journal.rows(1), None)
         if first is not None and first["flags"][0] == frame.CHECKPOINT and first["offset"][0] == HEADER_BYTES:
-            return journal.totals(first[0]).claims
+            totals = journal.totals(first[0])
+            return totals.claims if totals is not None else None
         return None if journal.header.number else {}
 
     def _messages(self, index: int, rows: NDArray[Any]) -> NDArray[Any]:
@@ -117,6 +119,9 @@ class MessageScan:
         """Hold what a checkpoint counts against what was found since the one before."""
         totals = np.zeros(256, np.int64)
         said = self.journals[index].totals(row)
+        if said is None:
+            self.account.damaged_bytes += frame.span(int(row["length"]))
+            return
         for source, (messages, _, _) in said.sources.items():
             totals[source] = messages
         for claim, seq in said.claims.items():
@@ -164,9 +169,10 @@ class MessageScan:
             self._next_seq[key] = seq + 1
             return True
         holes = self._holes.get(key, [])
-        for at, (start, stop) in enumerate(holes):
-            if start <= seq < stop:
-                holes[at : at + 1] = [hole for hole in ((start, seq), (seq + 1, stop)) if hole[0] < hole[1]]
-                self.account.missing -= 1
-                return True
-        return False
+        at = bisect.bisect_right(holes, (seq, 1 << 64)) - 1  # they ascend
+        if at < 0 or seq >= holes[at][1]:
+            return False
+        start, stop = holes[at]
+        holes[at : at + 1] = [hole for hole in ((start, seq), (seq + 1, stop)) if hole[0] < hole[1]]
+        self.account.missing -= 1
+        return True

@@ -73,8 +73,8 @@ class Journal:
         start = int(row["offset"]) + frame.RECORD_BYTES
         return self.buffer[start : start + int(row["length"])]
 
-    def totals(self, row: np.void) -> Totals:
-        """Return what a checkpoint or footer among the rows counts."""
+    def totals(self, row: np.void) -> Totals | None:
+        """Return what a checkpoint or footer among the rows counts; None for one that is none, under a right check."""
         return layout.parse_totals(self.payload(row))
 
     def close(self) -> None:

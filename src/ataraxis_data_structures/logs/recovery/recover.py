@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...memory import external
 from ...memory.names import Names
 from ..journal.holdings import Holdings
 from ..journal.messages import Account, MessageScan
@@ -80,6 +81,7 @@ def _recover(directory: LogDirectory, *, counted: bool, force: bool = False) -> 
         refuse_waiting_logger(path, holdings.large)
     names = Names.look()._replace(directory=holdings.large)
     queues = dead_queues(path, names.memory)
+    external.remove(external.left_in(path, holdings.large, names.memory))
     if not record.queues and not queues and not holdings.journals():
         return Recovery()
     salvaged = salvage(queues, directory, holdings, names)
