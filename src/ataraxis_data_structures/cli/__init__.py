@@ -24,6 +24,7 @@ _COMMANDS: dict[str, str] = {
     "log ls": "list the logs below a folder, and what is left to do",
     "log show": "show messages, rates and gaps of each source",
     "log top": "watch a running logger from another terminal",
+    "log watch": "show a running logger in a browser of this machine",
     "log assemble": "make archives, one for each source",
     "log verify": "check every message",
     "log cat": "print messages as values, in text or JSON lines",
