@@ -8,7 +8,7 @@
 # payloads   files that are written once, and how their bytes are checked; grown: those of appended arrays
 # views      the plain files that people see
 # store      the class Store, with batch, queries and items, which is what it tells of an item
-# programs   the verbs of Store for programs: memo, log, series, align
+# programs   the verbs of Store for programs: memo, build, log, series, align; builds: items made once by a function
 # rig/       logs whose sources become items, series on one clock
 # directory/ the class Directory: arrays as attributes, configurations, builds; links: files that become items
 # folio/     the class DataFolio, a face over Store

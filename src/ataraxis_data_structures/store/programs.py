@@ -16,6 +16,7 @@ from .names import FOLDER, STAGING
 from .payloads import payload_path, read_kind
 
 if TYPE_CHECKING:
+    from .builds import Built
     from .rig.log import StoredLogger
     from .rig.series import Series
     from .store import Store
@@ -62,6 +63,20 @@ class Programs:
         return memoized(
             self.path, function, version=version, ignore=ignore, dataset=dataset, is_read_only=self.read_only
         )
+
+    def build(self, function: Callable[..., Any]) -> "Callable[..., Built]":
+        """Have a function build items once for each set of arguments: `@store.build def weights(out, n=2): ...`.
+
+        The function adds items to its first parameter. A call gives what it built: `built["x"]`. Of processes that ask
+        at a time one builds, as a job of `.axds/builds.yaml`, and the others wait; all of it becomes one transaction,
+        and after an exception or a kill there is nothing.
+
+        Args:
+            function: What builds; its other arguments are values that YAML can hold.
+        """
+        from .builds import built_by  # noqa: PLC0415 most stores build nothing
+
+        return built_by(self, function)  # type: ignore[arg-type]
 
     def log(self, name: str, **options: Any) -> "StoredLogger":
         """Return a DataLogger whose sources become items `name/SOURCE` when it ends, linked, not copied.

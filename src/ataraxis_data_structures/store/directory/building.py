@@ -9,23 +9,26 @@
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...jobs.state import ProcessingStatus
 from ...jobs.tracker import ProcessingTracker
 from ...system.locks import held_file
 from ..names import FOLDER
-from ..store import Store
 from . import settings
-from .roots import Home
+
+if TYPE_CHECKING:
+    from ..store import Store
+    from .roots import Home
 
 BUILDS = "builds"
 _TRACKER = "builds.yaml"
 
 
-def build(home: Home, config: Mapping[str, Any], fill: Callable[[Home], None] | None) -> None:
+def build(home: "Home", config: Mapping[str, Any], fill: Callable[["Home", "Store"], None] | None) -> None:
     """Make a directory with a configuration unless it is there; of several callers one does.
 
     Raises:
@@ -55,7 +58,7 @@ def build(home: Home, config: Mapping[str, Any], fill: Callable[[Home], None] | 
         tracker.complete_job(job)
 
 
-def check(home: Home, config: Mapping[str, Any]) -> bool:
+def check(home: "Home", config: Mapping[str, Any]) -> bool:
     """Tell whether a directory is there with this configuration.
 
     Raises:
@@ -71,18 +74,18 @@ def check(home: Home, config: Mapping[str, Any]) -> bool:
     return stored is not None
 
 
-def is_same(home: Home, config: Mapping[str, Any]) -> bool:
+def is_same(home: "Home", config: Mapping[str, Any]) -> bool:
     """Tell whether a directory has this configuration."""
     stored = (settings.read_meta(home) or {}).get("config")
     return stored is not None and settings.hash_of(stored) == settings.hash_of(config)
 
 
 def _filled(
-    home: Home, store: Store, config: Mapping[str, Any], own: Path, fill: Callable[[Home], None]
+    home: "Home", store: "Store", config: Mapping[str, Any], own: Path, fill: Callable[["Home", "Store"], None]
 ) -> None:  # fmt: skip
-    scratch = Home(own, home.prefix)
-    made = Store(own, sync="process")
-    fill(scratch)
+    scratch = replace(home, root=own)
+    made = type(store)(own, sync="process")
+    fill(scratch, made)
     _take_plain_files(made, scratch)
     start = scratch.item("")
     names = [name for name in made.names_below(start) if name != scratch.item(settings.META)]
@@ -101,7 +104,7 @@ def _remove_leftovers(folder: Path, own: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _take_plain_files(made: Store, scratch: Home) -> None:
+def _take_plain_files(made: "Store", scratch: "Home") -> None:
     """Take files that the builder wrote below its path by other means."""
     known = {made.info(name).path for name in made.names_below("")}
     for path in sorted(scratch.path.rglob("*")) if scratch.path.is_dir() else ():
@@ -112,7 +115,7 @@ def _take_plain_files(made: Store, scratch: Home) -> None:
             staged.unlink()
 
 
-def _started(home: Home) -> tuple[ProcessingTracker, str]:
+def _started(home: "Home") -> tuple[ProcessingTracker, str]:
     tracker = ProcessingTracker(home.root / FOLDER / _TRACKER)
     job = tracker.generate_job_id(home.prefix)
     try:
@@ -125,7 +128,7 @@ def _started(home: Home) -> tuple[ProcessingTracker, str]:
     return tracker, job
 
 
-def state_of(home: Home) -> str:
+def state_of(home: "Home") -> str:
     """Return "running", "stopped" or "done" for a directory without a record: what its build's job says."""
     path = home.root / FOLDER / _TRACKER
     if not path.exists():

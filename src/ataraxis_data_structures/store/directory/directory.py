@@ -79,7 +79,7 @@ def _free(top: Home, name: str) -> Home:
 
 
 def _build(cls: type, home: Home, config: settings.Config, *, is_filled: bool) -> None:
-    def fill(scratch: Home) -> None:
+    def fill(scratch: Home, _: Store) -> None:
         made = _bound(cls, scratch)
         object.__setattr__(made, "_building", config)
         run_builder(made, config)

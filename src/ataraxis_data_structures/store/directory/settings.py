@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path, PurePath
@@ -13,10 +14,10 @@ import yaml
 from ..memo.keys import canon
 from ..names import FOLDER, STAGING
 from ..payloads import staged_path
-from .roots import Home
 
 if TYPE_CHECKING:
     from ..store import Store
+    from .roots import Home
 
 META = "_meta"
 META_FILE = "_meta.yaml"
@@ -76,7 +77,7 @@ def _bare(value: Any) -> Any:
     return [_bare(part) for part in value] if isinstance(value, list) else value
 
 
-def read_meta(home: Home) -> dict[str, Any] | None:
+def read_meta(home: "Home") -> dict[str, Any] | None:
     """Return what is recorded of a directory, `config` and `status`; None where nothing is."""
     store = home.reader()
     name = home.item(META)
@@ -89,7 +90,7 @@ def read_meta(home: Home) -> dict[str, Any] | None:
 
 
 def write_meta(
-    store: "Store", home: Home, config: Mapping[str, Any] | None, status: str, *, is_found: bool = True
+    store: "Store", home: "Home", config: Mapping[str, Any] | None, status: str, *, is_found: bool = True
 ) -> None:
     """Record configuration and status of a directory, and by the configuration's hash where it is."""
     kept = {"config": None if config is None else _bare(config), "status": status}
@@ -105,13 +106,13 @@ def write_meta(
         store.reference(_config_item(config), home.prefix)
 
 
-def find(top: Home, config: Mapping[str, Any]) -> Home | None:
+def find(top: "Home", config: Mapping[str, Any]) -> "Home | None":
     """Return the directory that was made with a configuration, by one look at its hash."""
     store = top.reader()
     name = _config_item(config)
     if store is None or name not in store:
         return None
-    home = Home(top.root, str(store.info(name).uri))
+    home = replace(top, prefix=str(store.info(name).uri))
     meta = read_meta(home)
     is_same = meta is not None and meta.get("config") is not None and hash_of(meta["config"]) == hash_of(config)
     return home if is_same else None
