@@ -35,9 +35,11 @@ def loads(text: str | bytes | bytearray | memoryview) -> Any:
     Raises:
         ValueError: The text is no such JSON.
     """
-    plain = json.loads(text if isinstance(text, str) else bytes(text))
+    if not isinstance(text, str):
+        text = bytes(text).decode("utf-8", "surrogatepass")
     try:
-        return decode(plain)
+        plain = json.loads(text)
+        return decode(plain) if '"$' in text or "\\u" in text else plain
     except (TypeError, KeyError, RecursionError, OverflowError) as error:
         raise ValueError(f"expected tagged JSON: {error}") from None
 

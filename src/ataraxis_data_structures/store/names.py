@@ -3,7 +3,6 @@
 import os
 import re
 import unicodedata
-from pathlib import PurePosixPath
 
 from ..errors import DamagedError, StoreError
 
@@ -14,7 +13,7 @@ PAYLOADS, STAGING, MEMO = "payloads", "tmp", "memo"
 _NAME_BYTES = 200
 _SEGMENT = re.compile(r"\w[\w.-]*")
 _VERSION = re.compile(r"[0-9]{1,18}")
-_VIEW_SEGMENT = re.compile(r"[^/\0]+")
+_NOT_BELOW = frozenset({"", ".", ".."})
 
 
 def checked(name: str) -> str:
@@ -79,6 +78,8 @@ def default_view(name: str, extension: str) -> str:
 
 def leads_elsewhere(folder: str, path: str) -> bool:
     """Tell whether a folder on the way of a relative path is a symbolic link; none is followed to find out."""
+    if "/" not in path:
+        return False
     parts = path.split("/")[:-1]
     return any(os.path.islink(f"{folder}/{'/'.join(parts[: i + 1])}") for i in range(len(parts)))  # noqa: PTH114
 
@@ -90,13 +91,19 @@ def contained(path: object, what: str) -> str:
         DamagedError: It is absolute, climbs, or leads into the store's own folder.
     """
     if isinstance(path, str) and "\0" not in path:
-        parts = PurePosixPath(path).parts
+        parts = path.split("/")
         if (
-            parts
-            and "/".join(parts) == path
-            and ".." not in parts
-            and parts[0] != "/"
+            not _NOT_BELOW.intersection(parts)
             and (what == "file" or FOLDER not in parts)
+            and (path.isascii() or _is_utf8(path))
         ):
             return path
     raise DamagedError(f"expected a {what} below the store's folder, got {path!r}", (str(path),))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -27,7 +27,8 @@ from .ledger.fold import Entry, Op, size_of
 from .names import FOLDER, PAYLOADS, contained, leads_elsewhere
 
 CARRIED_BYTES = 1024
-_PIECE_BYTES = 8 << 20
+_PIECE_BYTES = 1 << 20  # what is hashed and then written, or read and then hashed, before it leaves the cache
+_WRITE_BACK_BYTES = 8 << 20
 _MODE = 0o444
 _numbers = itertools.count()
 _Plain = Callable[[], Path | None]
@@ -50,7 +51,7 @@ class StagedFile:
     def __init__(self, folder: Path, *, is_synced: bool) -> None:
         self._is_synced = is_synced
         self._hasher = xxh3_128()
-        self._flushed = 0
+        self._written = self._handed_over = 0
         self._small = bytearray()
         self._bar = LateBar("writing")
         self.size_bytes = 0
@@ -77,25 +78,17 @@ class StagedFile:
 
     def _write_small(self) -> None:
         if self._small:
-            self._hasher.update(self._small)
-            write_all(self._fd, self._small)
+            self._write_piece(memoryview(self._small))
             self._small = bytearray()
 
     def _write_piece(self, piece: memoryview) -> None:
-        """Write and hash at the same time; with a sync ahead, the disk begins at once."""
-        if len(piece) < _PIECE_BYTES:
-            self._hasher.update(piece)
-            write_all(self._fd, piece)
-            return
-        hashing = threading.Thread(target=self._hasher.update, args=(piece,))
-        hashing.start()
-        try:
-            start = os.lseek(self._fd, 0, os.SEEK_CUR)
-            write_all(self._fd, piece)
-            if self._is_synced:
-                write_back(self._fd, start, len(piece))
-        finally:
-            hashing.join()
+        """Hash and write bytes while a cache holds them; with a sync ahead, the disk begins early."""
+        self._hasher.update(piece)
+        write_all(self._fd, piece)
+        self._written += len(piece)
+        if self._is_synced and self._written - self._handed_over >= _WRITE_BACK_BYTES:
+            write_back(self._fd, self._handed_over, self._written - self._handed_over)
+            self._handed_over = self._written
 
     def finish(self, *, is_carried: bool) -> bytes | None:
         """Complete the file; returns its bytes where the ledger carries them, which saves the sync."""
@@ -136,11 +129,16 @@ def payload_path(root: Path, file: object) -> Path:
     Raises:
         DamagedError: The ledger names a path that leads out of the folder of payloads.
     """
+    return Path(checked_path(root, file))
+
+
+def checked_path(root: Path | str, file: object) -> str:
+    """Return what `payload_path` does, as text."""
     folder = f"{root}/{FOLDER}/{PAYLOADS}"
     path = f"{folder}/{contained(file, 'file')}"
     if leads_elsewhere(folder, str(file)) or os.path.islink(path):  # noqa: PTH114 hot path
         raise DamagedError(f"expected a payload in {folder}, got a symbolic link at or above {path}", (path,))
-    return Path(path)
+    return path
 
 
 def carried(op: Op) -> bytes | None:
@@ -176,14 +174,14 @@ class StoredPayload:
         self.hash = str(op.get("hash", ""))
         self.is_stored = "file" in op
         self.size_bytes = size_of(op) if self.is_stored else 0
-        self._payload = payload_path(root, op["file"]) if self.is_stored else root
+        self._payload = checked_path(root, op["file"]) if self.is_stored else str(root)
 
     @property
     def path(self) -> Path:
         """Return the file that holds the bytes."""
-        if not self._payload.exists():
-            return self._plain() or self._payload
-        return self._payload
+        if not os.path.exists(self._payload):  # noqa: PTH110 hot path
+            return self._plain() or Path(self._payload)
+        return Path(self._payload)
 
     @property
     def is_one_file(self) -> bool:
@@ -198,84 +196,76 @@ class StoredPayload:
     def data(self) -> memoryview:
         """Return all bytes, checked against their hash."""
         try:
-            data = self._read(self._payload)
-            self._check(data)
+            return self._checked_data(self._payload)
         except (FileNotFoundError, DamagedError) as error:
             kept = carried(self._op)
             if kept is not None:
                 return memoryview(bytearray(kept))
             if isinstance(error, FileNotFoundError):
-                return self._plain_data()
+                return self._checked_data(self._plain() or self._lost())
             raise
-        return data
 
     def check(self) -> None:
         """Check all bytes."""
         try:
             self.check_file()
         except FileNotFoundError:
-            self._check_plain()
+            self._check(self._plain() or self._lost(), None)
 
     def check_file(self) -> None:
         """Check the bytes of the payload itself, whatever the line or the plain file could replace."""
-        if self._is_grown or self._op.get("kind") == "array":  # what lies behind the bytes is no part of them
-            self._check(self._read(self._payload))
-        else:
-            self._compare(*hash_file(self._payload))
+        self._check(self._payload, None)
 
-    def _check_plain(self) -> None:
-        self._compare(*hash_file(self._plain() or self._lost()))
-
-    def _compare(self, size: int, found: str) -> None:
-        if (size, found) != (self.size_bytes, self.hash):
-            raise self.damaged(f"{size} bytes with the hash {found}")
-
-    def _plain_data(self) -> memoryview:
-        data = self._read(self._plain() or self._lost())
-        self._check(data)
+    def _checked_data(self, path: Path | str) -> memoryview:
+        size = self.size_bytes
+        if size > 1 << 16 and os.stat(path).st_size < size:  # noqa: PTH116 no memory for what a forged line tells of
+            raise self.damaged("fewer bytes")
+        data = memoryview(bytearray(size)) if size <= 1 << 16 else _pages(size)
+        self._check(path, data)
         return data
 
     def _lost(self) -> NoReturn:
         raise self.damaged("no file")
 
-    def _read(self, path: Path) -> memoryview:
+    def _check(self, path: Path | str, data: memoryview | None) -> None:
+        """Hash the bytes of a file as they are read, and keep them in `data`."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             size = os.fstat(fd).st_size
-            if size < self.size_bytes:  # what lies behind them is no part of the version
+            if size < self.size_bytes or (size > self.size_bytes and not self.may_be_longer):
                 raise self.damaged(f"{size} bytes")
-            data = memoryview(bytearray(self.size_bytes)) if self.size_bytes < 1 << 16 else _pages(self.size_bytes)
-            done = 0
-            while done < self.size_bytes:
-                got = os.readv(fd, [data[done:]])
-                if not got:
-                    raise self.damaged(f"{done} bytes")
-                done += got
+            for entry, start, stop in self._entry.spans:
+                self._check_span(fd, data, entry.op or {}, start, stop)
         finally:
             os.close(fd)
-        if self._is_grown:
-            head = header_of(self._op["about"])
-            data[: len(head)] = head
-        return data
 
-    def _check(self, data: memoryview) -> None:
-        for entry, start, stop in self._entry.spans:
-            hasher = xxh3_128(b"")
-            op = entry.op or {}
-            if self._is_grown and not start:
-                head = header_of(op["about"])
-                hasher.update(head)
-                start = len(head)  # noqa: PLW2901 the header has grown with the array
-            hasher.update(data[start:stop])
-            if hasher.hexdigest() != op.get("hash"):
-                raise self.damaged(f"bytes {start} to {stop} with the hash {hasher.hexdigest()}")
+    def _check_span(self, fd: int, data: memoryview | None, op: Op, start: int, stop: int) -> None:
+        """Check the bytes that one line wrote."""
+        hasher, at = xxh3_128(), start
+        if self._is_grown and not start:  # the header has grown with the array
+            head = header_of(op["about"])
+            hasher.update(head)
+            at = len(head)
+            if data is not None:
+                data[:at] = header_of(self._op["about"])
+        for piece in _pieces(fd, at, stop, data):
+            hasher.update(piece)
+            at += len(piece)
+        found = hasher.hexdigest()
+        if at < stop or found != op.get("hash"):
+            raise self.damaged(f"bytes {start} to {at} with the hash {found}")
+
+    @property
+    def may_be_longer(self) -> bool:
+        """Tell whether there may be bytes behind the version's own: rows of a newer version or of a killed writer."""
+        return self._is_grown or self._op.get("kind") == "array"
 
     def damaged(self, got: str) -> DamagedError:
         """Return the error that says what was found in place of the payload."""
         return DamagedError(
             f"expected {self.size_bytes} bytes with the hash {self.hash} for {self._name}@{self._entry.version}, "
             f"got {got}: {self._payload}",
-            (str(self._payload),),
+            (self._payload,),
         )
 
 
@@ -291,7 +281,7 @@ def hash_file(path: Path | str) -> tuple[int, str]:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         hasher, size = xxh3_128(), 0
-        for piece in _pieces(fd):
+        for piece in _pieces(fd, 0, os.fstat(fd).st_size, None):
             hasher.update(piece)
             size += len(piece)
     finally:
@@ -299,10 +289,24 @@ def hash_file(path: Path | str) -> tuple[int, str]:
     return size, hasher.hexdigest()
 
 
-def _pieces(fd: int) -> Iterator[memoryview]:
-    data = memoryview(bytearray(min(max(os.fstat(fd).st_size, 1), 1 << 20)))
-    while got := os.readv(fd, [data]):
-        yield data[:got]
+def _pieces(fd: int, start: int, stop: int, data: memoryview | None) -> Iterator[memoryview]:
+    """Yield what a file holds from one position to another, in pieces that a cache holds until they are hashed.
+
+    Args:
+        fd: The file; a file that ends before `stop` ends the pieces.
+        start: The first position.
+        stop: The position behind the last.
+        data: Memory for all bytes up to `stop`; by default a piece's memory is used again for the next.
+    """
+    room = None if data is not None else memoryview(bytearray(max(0, min(stop - start, _PIECE_BYTES))))
+    while start < stop:
+        size = min(stop - start, _PIECE_BYTES)
+        piece = data[start : start + size] if data is not None else room[:size]  # type: ignore[index]
+        got = os.preadv(fd, [piece], start)
+        if not got:
+            return
+        yield piece[:got]
+        start += got
 
 
 def read_kind(op: Op) -> Any:

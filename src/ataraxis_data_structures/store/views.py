@@ -7,6 +7,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from .._core.bulk import exchange
 from ..errors import DamagedError, StoreError
 from ..system.disk import clone_file
 from .grown import copy_version, is_version
@@ -137,9 +138,7 @@ class Views:
         """Give a staged file its plain name."""
         path = f"{self._root}/{view}"
         if not is_new:
-            os.rename(aside, path)  # noqa: PTH104 hot path
-            with suppress(FileNotFoundError):  # both were links to one file: rename does nothing then
-                os.unlink(aside)  # noqa: PTH108
+            _replace(aside, path)
             return
         try:
             os.link(aside, path)
@@ -187,6 +186,13 @@ class Views:
             copy_version(payload, entry, aside)
             return aside
         return self.stage(entry, payload)
+
+
+def _replace(aside: str, path: str) -> None:
+    if os.lstat(aside).st_size <= COPIED_BYTES or not exchange(aside, path):
+        os.rename(aside, path)  # noqa: PTH104 hot path
+    with suppress(FileNotFoundError):  # left by an exchange, or by a rename of two links to one file
+        os.unlink(aside)  # noqa: PTH108
 
 
 def _copy(source: Path | str, target: str, size: int) -> None:

@@ -30,6 +30,7 @@ KINDS: tuple[Kind, ...] = (
     SAFE,
     PICKLE,  # of any other object
 )
+_READERS = {kind.name: [other for other in KINDS if other.name == kind.name] for kind in KINDS}
 
 
 def kind_for(value: Any, format: str | None = None) -> Kind:  # noqa: A002 the word of `add`
@@ -54,9 +55,11 @@ def kind_of(name: object, file: str) -> Kind:
     Raises:
         DamagedError: There is none of this name.
     """
-    named = [kind for kind in KINDS if kind.name == name]
-    if not named:
+    named = _READERS.get(name) if isinstance(name, str) else None
+    if named is None:
         raise DamagedError(f"expected a kind of {_names()}, got {name!r}")
+    if len(named) == 1:
+        return named[0]
     extension = PurePosixPath(file).suffix
     return next((kind for kind in named if f".{kind.format}" == extension), named[0])
 

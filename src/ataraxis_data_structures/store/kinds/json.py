@@ -22,18 +22,22 @@ def _write(value: Any, file: PayloadFile) -> About:
 
 
 def _read(payload: Payload, _: About) -> Any:
-    return _loaded(payload.data(), payload.path)
-
-
-def _loaded(data: bytes | memoryview, path: Path) -> Any:
+    data = payload.data()
     try:
         return loads(data)
     except ValueError as error:
-        raise DamagedError(f"expected JSON in {path}: {error}", (str(path),)) from None
+        raise _damaged(payload.path, error) from None
+
+
+def _damaged(path: Path, error: ValueError) -> DamagedError:
+    return DamagedError(f"expected JSON in {path}: {error}", (str(path),))
 
 
 def _about(path: Path) -> About:
-    return {"type": type(_loaded(path.read_bytes(), path)).__name__}
+    try:
+        return {"type": type(loads(path.read_bytes())).__name__}
+    except ValueError as error:
+        raise _damaged(path, error) from None
 
 
 JSON = Kind("json", lambda _: ".json", _accepts, _write, _read, _read, format="json", about=_about)

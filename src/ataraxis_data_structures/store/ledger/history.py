@@ -1,7 +1,10 @@
 """The ledger of one store as it is now, folded; threads of an instance share it."""
 
+import gc
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import DamagedError, StoreError
@@ -9,9 +12,10 @@ from ...system.disk import sync_data
 from ..names import FOLDER, LEDGER, MIRROR, STAGING
 from ..payloads import staged_path, write_all
 from .fold import Fold
-from .lines import Bad, Record, damaged, line_of, record_of, scan
+from .lines import Bad, Record, damaged, line_of, scan
 
 _NOTHING = (-1, -1, -1)
+_MANY_BYTES = 1 << 18
 
 
 class History:
@@ -58,10 +62,11 @@ class History:
             self._reset()
             data = self._bytes(0)
         known = len(self._line)
-        records, end, bad = scan(data[known:], seq=self._fold.seq, start=self._line_start + known)
-        if bad and self.is_damage(bad):
-            raise damaged(bad, self._path)
-        self._take(records, data[: end - self._line_start], end)
+        with _without_collections(len(data)):
+            records, end, bad = scan(data[known:], seq=self._fold.seq, start=self._line_start + known)
+            if bad and self.is_damage(bad):
+                raise damaged(bad, self._path)
+            self._take(records, data[: end - self._line_start], end)
         self.torn = bad
         self._mark = mark
 
@@ -152,6 +157,14 @@ class History:
             os.close(fd)
 
 
-def is_line(data: bytes) -> bool:
-    """Tell whether bytes are one good line."""
-    return data.endswith(b"\n") and record_of(data) is not None
+@contextmanager
+def _without_collections(size_bytes: int) -> Iterator[None]:
+    """Pause the collector of cycles while many records are made, none of which is garbage: it would double the time."""
+    if size_bytes < _MANY_BYTES or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

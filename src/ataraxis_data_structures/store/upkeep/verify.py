@@ -2,8 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ...errors import DamagedError, StoreError
 from ..ledger.fold import Entry, Fold, size_of
@@ -12,6 +15,9 @@ from ..ledger.lines import Bad, scan
 from ..names import FOLDER, LEDGER, MIRROR, PAYLOADS
 from ..payloads import StoredPayload, carried, payload_path
 from ..views import State, Views
+
+_ROUNDS = 10
+_THREADS, _LARGE_BYTES = 4, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -32,20 +38,37 @@ class Fault:
 def verify(root: Path, uuid: str, *, is_deep: bool) -> list[Fault]:
     """Return all faults of a store."""
     history = History(root)
+    of_mirror = list(_of_mirror(root))
     try:
         fold = history.fold()
     except DamagedError as error:
-        return [*_of_mirror(root), Fault("ledger", str(error), path=str(history.ledger))]
-    return [*_of_mirror(root), *_of_payloads(root, uuid, fold, is_deep=is_deep), *_of_views(root, fold)]
+        return [*of_mirror, Fault("ledger", str(error), path=str(history.ledger))]
+    seq, names = fold.seq, list(fold.names)
+    found = _of_items(root, uuid, fold, names, is_deep=is_deep)
+    for _ in range(_ROUNDS):
+        if not found or history.fold().seq == seq:
+            break
+        # Meanwhile a writer replaced a plain file, or gc removed a version: what is true now counts.
+        seq, names = fold.seq, list(dict.fromkeys(fault.name for fault in found))
+        found = _of_items(root, uuid, fold, names, is_deep=is_deep)
+    return [*of_mirror, *found]
+
+
+def _of_items(root: Path, uuid: str, fold: Fold, names: list[str], *, is_deep: bool) -> list[Fault]:
+    return [*_of_payloads(root, uuid, fold, names, is_deep=is_deep), *_of_views(root, fold, names)]
 
 
 def read_lines(path: Path) -> tuple[bytes | None, Bad | None]:
     """Return the bytes of a ledger or mirror, None if there is none, and what of them is bad."""
+    data = _bytes_of(path)
+    return data, None if data is None else scan(data)[2]
+
+
+def _bytes_of(path: Path) -> bytes | None:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
-        return None, None
-    return data, scan(data)[2]
+        return None
 
 
 def is_clone(root: Path) -> bool:
@@ -55,8 +78,8 @@ def is_clone(root: Path) -> bool:
 
 def _of_mirror(root: Path) -> Iterator[Fault]:
     path = root / FOLDER / MIRROR
-    ledger, _ = read_lines(root / FOLDER / LEDGER)
-    mirror, _ = read_lines(path)
+    mirror = _bytes_of(path)  # first: a writer appends to the ledger before
+    ledger = _bytes_of(root / FOLDER / LEDGER)
     if ledger is None:
         return
     if mirror is None:
@@ -70,13 +93,26 @@ def _of_mirror(root: Path) -> Iterator[Fault]:
     yield Fault("mirror", f"expected the bytes of the ledger, got {how}: {path}", path=str(path))
 
 
-def _of_payloads(root: Path, uuid: str, fold: Fold, *, is_deep: bool) -> Iterator[Fault]:
+def _of_payloads(root: Path, uuid: str, fold: Fold, names: list[str], *, is_deep: bool) -> Iterator[Fault]:
+    """Check payloads, large ones in threads: reading and hashing let other threads run."""
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as threads:
+        checks: list[list[Fault] | Future[list[Fault]]] = []
+        for name, entry in _entries(root, fold, names, checks):
+            check = partial(_of_payload, root, uuid, name, entry, fold, is_deep=is_deep)
+            is_large = is_deep and size_of(entry.op) >= _LARGE_BYTES
+            checks.append(threads.submit(check) if is_large else check())
+        for found in checks:
+            yield from found if isinstance(found, list) else found.result()
+
+
+def _entries(root: Path, fold: Fold, names: list[str], checks: list[Any]) -> Iterator[tuple[str, Entry]]:
+    """Yield the versions of names, each payload once; lines that can't be read become faults in `checks`."""
     seen: set[tuple[object, ...]] = set()
-    for name in list(fold.names):
+    for name in names:
         try:
             current, history = fold.entry(name), fold.history(name)
         except DamagedError as error:
-            yield Fault("ledger", str(error), name)
+            checks.append([Fault("ledger", str(error), name)])
             continue
         for entry in history:
             op = entry.op
@@ -85,7 +121,7 @@ def _of_payloads(root: Path, uuid: str, fold: Fold, *, is_deep: bool) -> Iterato
             known = (op.get("file"), op.get("bytes"), op.get("hash"))
             if known not in seen and not _is_held_by_plain_file(root, fold, entry, current):
                 seen.add(known)
-                yield from _of_payload(root, uuid, name, entry, fold, is_deep=is_deep)
+                yield name, entry
 
 
 def _is_held_by_plain_file(root: Path, fold: Fold, entry: Entry, current: Entry | None) -> bool:
@@ -94,33 +130,33 @@ def _is_held_by_plain_file(root: Path, fold: Fold, entry: Entry, current: Entry 
     return carried(entry.op or {}) is not None or Views(root).state(entry, fold) is State.OURS
 
 
-def _of_payload(root: Path, uuid: str, name: str, entry: Entry, fold: Fold, *, is_deep: bool) -> Iterator[Fault]:
+def _of_payload(root: Path, uuid: str, name: str, entry: Entry, fold: Fold, *, is_deep: bool) -> list[Fault]:
     op = entry.op or {}
     try:
         path = payload_path(root, op.get("file"))
-        try:
-            size = os.lstat(path).st_size
-        except FileNotFoundError:
-            if not (is_clone(root) and carried(op) is not None):
-                message = f"expected a payload of {name}@{entry.version}, got none: {path}"
-                yield Fault("absent", message, name, entry.version, str(path))
-            return
         is_grown = op.get("file") in fold.grown
-        may_be_longer = is_grown or op.get("kind") == "array"  # rows of a killed writer
-        if size < size_of(op) or (size > size_of(op) and not may_be_longer):
-            message = f"expected {size_of(op)} bytes for {name}@{entry.version}, got {size}: {path}"
-            yield Fault("payload", message, name, entry.version, str(path))
-        elif is_deep:
-            payload = StoredPayload(root, uuid, name, entry, is_trusted=False, is_grown=is_grown, plain=lambda: None)
+        payload = StoredPayload(root, uuid, name, entry, is_trusted=False, is_grown=is_grown, plain=lambda: None)
+        if is_deep:
             payload.check_file()
+            return []
+        size = os.lstat(path).st_size
+        if size < size_of(op) or (size > size_of(op) and not payload.may_be_longer):
+            message = f"expected {size_of(op)} bytes for {name}@{entry.version}, got {size}: {path}"
+            return [Fault("payload", message, name, entry.version, str(path))]
+    except FileNotFoundError:
+        if is_clone(root) and carried(op) is not None:
+            return []
+        message = f"expected a payload of {name}@{entry.version}, got none: {path}"
+        return [Fault("absent", message, name, entry.version, str(path))]
     except (DamagedError, StoreError, OSError) as error:
-        yield Fault("payload", str(error), name, entry.version, str(op.get("file")))
+        return [Fault("payload", str(error), name, entry.version, str(op.get("file")))]
+    return []
 
 
-def _of_views(root: Path, fold: Fold) -> Iterator[Fault]:
+def _of_views(root: Path, fold: Fold, names: list[str]) -> Iterator[Fault]:
     views = Views(root)
     last = {op.get("name") for op in fold.last["ops"]} if fold.last else set()
-    for name in list(fold.names):
+    for name in names:
         try:
             entry = fold.entry(name)
             if entry is None:
