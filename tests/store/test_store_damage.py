@@ -307,7 +307,8 @@ for folder in json.load(open(sys.argv[1])):
     for name in names:
         for call in (store.get, store.open, store.info, store.versions, store.lineage, store.describe):
             try:
-                repr(call(name))
+                if call != store.open or store.info(name).kind != "reference":  # which leads outside by intent
+                    repr(call(name))
             except NAMED as error:
                 calls += 1
     for call in (store.status, store.snapshots, store.repair, lambda: store.add("added", [1]),
