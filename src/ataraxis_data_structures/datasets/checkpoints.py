@@ -177,7 +177,9 @@ def load_models(folder: Path | str, *, trust: bool = False) -> dict[str, Any]:
 @contextmanager
 def _storable(model: Any) -> Iterator[tuple[Any, str]]:
     """Give what a store is to keep of a model, and in which format that is."""
-    state = model.state_dict() if callable(getattr(model, "state_dict", None)) else None
+    # A Keras model upon PyTorch has a state_dict too, which is not all of it.
+    has_state = callable(getattr(model, "state_dict", None)) and not _is_keras(model)
+    state = model.state_dict() if has_state else None
     if state is not None and all(isinstance(value, np.ndarray | np.generic) for value in state.values()):
         yield dict(state), ""
         return

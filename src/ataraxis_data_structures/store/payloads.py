@@ -103,8 +103,8 @@ class StagedFile:
 
     def close(self) -> None:
         """Close the descriptor; the file stays."""
-        self._bar.close()
         if self._fd >= 0:
+            self._bar.close()
             fd, self._fd = self._fd, -1
             os.close(fd)
 
