@@ -85,7 +85,9 @@ def no_files(place, stack):
         (folder / "8_log.npz").symlink_to("nothing")
         (folder / "loop.yaml").symlink_to("loop.yaml")
         (folder / "into.yaml").symlink_to(vault / "2_log.npz")
-        os.mkfifo(folder / "pipe.yaml")
+        (folder / "7_log.npz").symlink_to("7_log.npz")
+        for name in ("pipe.yaml", ".axds-session-00000000deadbeef.json", ".axds-source-00000000deadbeef-7.json"):
+            os.mkfifo(folder / name)
     return ["into.yaml"]
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .names import read_record_file
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import DTypeLike
@@ -142,7 +144,7 @@ def read_descriptions(directory: Path) -> dict[str, dict[int, SourceDescription]
     read: dict[str, dict[int, SourceDescription]] = {}
     for session, code, name in _listed(directory):
         try:
-            found = description_of(json.loads((directory / name).read_bytes()))
+            found = description_of(json.loads(read_record_file(directory / name)))
         except (OSError, ValueError):
             continue
         if found is not None and found.code == code:

@@ -14,6 +14,7 @@ from typing import Any, Self
 from ..errors import CopiedLogError
 from ..system import process
 from ..system.process import is_alive
+from .names import read_record_file
 
 OWNER_RECORD = ".axds-logger.json"
 NO_WORK = ("", 0)
@@ -126,7 +127,7 @@ class OwnerRecord:
 
 def _read(directory: Path | int) -> bytes:
     if isinstance(directory, Path):
-        return (directory / OWNER_RECORD).read_bytes()
+        return read_record_file(directory / OWNER_RECORD)
     fd = os.open(OWNER_RECORD, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=directory)
     with open(fd, "rb") as file:  # noqa: PTH123 relative to a folder
         return file.read()

@@ -16,7 +16,7 @@ from typing import Any
 
 from .descriptions import SourceDescription, description_names, description_of, read_descriptions
 from .journal import layout
-from .names import LOG_DIRECTORY_SUFFIX, is_message_file, source_of
+from .names import LOG_DIRECTORY_SUFFIX, is_message_file, read_record_file, source_of
 
 _NAME = re.compile(r"\.axds-session-([0-9a-f]{16})\.json")
 
@@ -130,7 +130,7 @@ def read_records(directory: Path) -> list[LogSession]:
 def read_record(directory: Path, identifier: str) -> LogSession | None:
     """Return what one session's record says; None where it is missing or damaged."""
     try:
-        return session_of(json.loads(record_path(directory, identifier).read_bytes()))
+        return session_of(json.loads(read_record_file(record_path(directory, identifier))))
     except (OSError, ValueError):
         return None
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..names import read_record_file
 from ..sessions import LogSession, merged, session_of
 
 MOST_BYTES = 65535
@@ -39,7 +40,7 @@ def read_notes(path: Path, data: Any) -> Notes:
     document = _parsed(comment_of(data))
     if document.get("sidecar"):
         try:
-            document = _parsed(sidecar_of(path).read_bytes())
+            document = _parsed(read_record_file(sidecar_of(path)))
         except OSError:  # it was left behind when the archive was moved
             return Notes()
     found = document.get("sessions", [])

@@ -69,7 +69,7 @@ def finish(folder: int, path: Path, *, resumed: bool = True) -> None:
     `resumed` is false if nobody else can have been in the folder since the marker was written.
     """
     with suppress(FileNotFoundError):
-        with open(os.open(MARKER, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder), "rb") as file:  # noqa: PTH123
+        with open(os.open(MARKER, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder), "rb") as file:  # noqa: PTH123
             archives, damaged = _read_marker(file)
             for archive in archives:
                 _put_in_place(folder, archive)
