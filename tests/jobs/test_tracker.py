@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -309,3 +310,22 @@ def test_a_claimed_job_that_was_given_back_cannot_be_ended_by_its_first_owner(tr
         tracker.complete_job(VIDEO)
     other.complete_job(VIDEO)
     assert tracker.get_job_info(VIDEO).executor_id == "other"
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_to_the_file_stays_and_the_file_keeps_its_mode(tmp_path, exists):
+    real, link = tmp_path / "elsewhere" / "real.yaml", tmp_path / "tracker.yaml"
+    real.parent.mkdir()
+    link.symlink_to(real)
+    if exists:
+        ProcessingTracker(real).initialize_jobs([("a", "1")])
+        real.chmod(0o640)
+    tracker = ProcessingTracker(link)
+    (job,) = tracker.initialize_jobs([("b", "2")])
+    tracker.start_job(job)
+    assert link.is_symlink()
+    assert ProcessingTracker(real).get_job_status(job) == ProcessingStatus.RUNNING
+    assert len(ProcessingTracker(real).snapshot()) == 1 + exists
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "tracker.yaml", "tracker.yaml.lock"]
+    if exists:
+        assert stat.S_IMODE(real.stat().st_mode) == 0o640

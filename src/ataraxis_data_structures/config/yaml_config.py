@@ -1,7 +1,6 @@
 """The base class of settings that live in a YAML file."""
 
 import os
-import stat
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from ..errors import ConfigError
-from ..system.atomic import atomic_write
+from ..system.atomic import atomic_write, keep_rights
 from .decode import form_of
 from .encode import dump, plain
 from .forms import MismatchError, dotted
@@ -40,7 +39,7 @@ class YamlConfig:
         target = Path(os.path.realpath(path))
         with atomic_write(target, binary=True) as file:
             with suppress(FileNotFoundError):
-                _keep_rights(target, file.fileno())
+                keep_rights(target, file.fileno())
             file.write(data)
 
     @classmethod
@@ -79,32 +78,6 @@ class YamlConfig:
     def restore_excluded_fields(cls, data: dict[Any, Any], file_path: Path) -> dict[Any, Any]:  # noqa: ARG003 - a hook
         """Return the mapping to build from; override it to supply fields that the file does not hold."""
         return data
-
-
-def _keep_rights(path: Path, descriptor: int) -> None:
-    """Give a new file group, owner, mode, ACL and attributes of the one that it replaces, before anything is in it."""
-    former = path.stat()
-    for owner, group in ((-1, former.st_gid), (former.st_uid, -1)):
-        with suppress(PermissionError):
-            os.fchown(descriptor, owner, group)
-    if hasattr(os, "listxattr"):
-        _keep_attributes(path, descriptor)
-    os.fchmod(descriptor, stat.S_IMODE(former.st_mode))
-
-
-def _keep_attributes(path: Path, descriptor: int) -> None:
-    """What the folder's default ACL gave to the new file goes; what only the system may set stays as it is."""
-    try:
-        former, inherited = os.listxattr(path), os.listxattr(descriptor)
-    except OSError:  # a file system without attributes
-        return
-    for name in inherited:
-        if name not in former:
-            with suppress(OSError):
-                os.removexattr(descriptor, name)
-    for name in former:
-        with suppress(OSError):
-            os.setxattr(descriptor, name, os.getxattr(path, name))
 
 
 def _explained(error: MismatchError, document: Document, file_path: Path) -> ConfigError:

@@ -37,6 +37,8 @@ class TrackerFile:
     """
 
     def __init__(self, path: Path, *, is_look: bool = False, is_locked: bool = True) -> None:
+        if path.is_symlink():  # the file is replaced, the link that leads to it stays
+            path = Path(os.path.realpath(path))
         self.path, self.is_look, self._is_locked = path, is_look, is_locked
         self.side = path.with_name(path.name + ".axds")
         self.index_path = self.side / "index"

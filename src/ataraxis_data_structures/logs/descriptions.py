@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .names import read_record_file
+from ..system.disk import read_record_file
 
 if TYPE_CHECKING:
     import numpy as np

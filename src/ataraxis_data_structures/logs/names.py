@@ -2,8 +2,6 @@
 
 import errno
 import os
-import stat
-from pathlib import Path
 
 LOG_ARCHIVE_SUFFIX = "_log.npz"
 """What follows the source in the name of an archive."""
@@ -31,14 +29,6 @@ def is_file(entry: os.DirEntry[str]) -> bool:
         return entry.is_file()
     except OSError as error:  # behind a link that may not be followed, or in a folder that may only be listed
         return error.errno != errno.ELOOP
-
-
-def read_record_file(path: Path) -> bytes:
-    """Return what a small file says; OSError for what is no file: opening a pipe would wait for a writer."""
-    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "expected a file, got something else", str(path))
-        return file.read()
 
 
 def _is_twin(name: str) -> bool:

@@ -13,8 +13,8 @@ from typing import Any, Self
 
 from ..errors import CopiedLogError
 from ..system import process
+from ..system.disk import read_record_file
 from ..system.process import is_alive
-from .names import read_record_file
 
 OWNER_RECORD = ".axds-logger.json"
 NO_WORK = ("", 0)

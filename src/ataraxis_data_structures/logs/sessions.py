@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..system.disk import read_record_file
 from .descriptions import SourceDescription, description_names, description_of, read_descriptions
 from .journal import layout
-from .names import LOG_DIRECTORY_SUFFIX, is_message_file, read_record_file, source_of
+from .names import LOG_DIRECTORY_SUFFIX, is_message_file, source_of
 
 _NAME = re.compile(r"\.axds-session-([0-9a-f]{16})\.json")
 

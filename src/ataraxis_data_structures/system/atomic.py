@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -82,11 +83,16 @@ def _temporary(path: Path) -> tuple[Path, int]:
 
 
 def replace_file(path: Path, data: bytes, *, temporary: Path | None = None, keep: Path | None = None) -> None:
-    """Write `data` aside, sync it, and rename it to `path`; the file that stood there lives on as `keep`."""
+    """Write `data` aside, sync it, and rename it to `path`; the file that stood there lives on as `keep`.
+
+    The new file keeps mode, ACL and attributes of the one that it replaces.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = temporary or path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with aside.open("wb") as file:
+            if path.exists():
+                keep_rights(path, file.fileno())
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -105,3 +111,29 @@ def keep_file(path: Path, keep: Path) -> None:
         keep.hardlink_to(path)
     except OSError:  # a file system without links
         keep.write_bytes(path.read_bytes())
+
+
+def keep_rights(path: Path, descriptor: int) -> None:
+    """Give a new file group, owner, mode, ACL and attributes of the one that it replaces, before anything is in it."""
+    former = path.stat()
+    for owner, group in ((-1, former.st_gid), (former.st_uid, -1)):
+        with suppress(PermissionError):
+            os.fchown(descriptor, owner, group)
+    if hasattr(os, "listxattr"):
+        _keep_attributes(path, descriptor)
+    os.fchmod(descriptor, stat.S_IMODE(former.st_mode))
+
+
+def _keep_attributes(path: Path, descriptor: int) -> None:
+    """What the folder's default ACL gave to the new file goes; what only the system may set stays as it is."""
+    try:
+        former, inherited = os.listxattr(path), os.listxattr(descriptor)
+    except OSError:  # a file system without attributes
+        return
+    for name in inherited:
+        if name not in former:
+            with suppress(OSError):
+                os.removexattr(descriptor, name)
+    for name in former:
+        with suppress(OSError):
+            os.setxattr(descriptor, name, os.getxattr(path, name))

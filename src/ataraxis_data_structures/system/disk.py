@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 from .platform import FCNTL
@@ -108,3 +109,11 @@ def clone_file(source: int, target: int) -> bool:
             return False
         raise
     return True
+
+
+def read_record_file(path: Path) -> bytes:
+    """Return what a small file says; OSError for what is no file: opening a pipe would wait for a writer."""
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "expected a file, got something else", str(path))
+        return file.read()

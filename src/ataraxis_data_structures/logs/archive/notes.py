@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..names import read_record_file
+from ...system.disk import read_record_file
 from ..sessions import LogSession, merged, session_of
 
 MOST_BYTES = 65535
