@@ -1,4 +1,4 @@
-"""What watching costs the watched: CPU time for a message with and without `axds log top`; and what an import costs."""
+"""What `axds log top` and `axds log watch` cost the watched in CPU time for a message; and what an import costs."""
 
 import contextlib
 import signal
@@ -63,6 +63,31 @@ def top():
         watching.kill()
 
 
+# The page of `axds log watch`, and a browser's part: it asks for all figures each second.
+WATCH = """
+import sys, threading, time
+from urllib.request import urlopen
+from ataraxis_data_structures.cli.log.live_page.figures import LiveLog
+from ataraxis_data_structures.cli.log.live_page.server import LiveServer
+from ataraxis_data_structures.logs.logger.statistics import running_loggers
+(log,) = [LiveLog(*found) for found in running_loggers().items() if found[0].name == "bench-top_data_log"]
+server = LiveServer(log)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+while True:
+    urlopen(server.url.replace("/?", "/data.json?")).read()
+    time.sleep(1)
+"""
+
+
+@contextlib.contextmanager
+def watch():
+    """Follow the logger as a browser does; yield the process."""
+    with subprocess.Popen([sys.executable, "-c", WATCH]) as watching:
+        time.sleep(2)
+        yield watching
+        watching.kill()
+
+
 def ns_per_message(spent):
     """Return the CPU time that producer and logger process spend on a message, and messages a second."""
     time.sleep(0.1)
@@ -73,12 +98,12 @@ def ns_per_message(spent):
     return (after[1] - before[1]) / count, count / elapsed_s
 
 
-def paired():
+def paired(follow):
     """Return, by case, the figures of each round; all cases watch the same two processes, in turns."""
-    # Nobody watches while `top` is stopped: to start it anew would cost the caches more than it does.
+    # Nobody watches while it is stopped: to start it anew would cost the caches more than it does.
     cases = {"watched": signal.SIGCONT, "alone": signal.SIGSTOP, "alone again": signal.SIGSTOP}
     found = {name: [] for name in cases}
-    with running_rig() as spent, top() as watching:
+    with running_rig() as spent, follow() as watching:
         for turn in range(ROUNDS):
             names = list(cases)[turn % 3 :] + list(cases)[: turn % 3]  # each case follows each other one
             for name in names:
@@ -87,12 +112,12 @@ def paired():
     return found
 
 
-def watching_table():
-    """Measure what `axds log top` costs, beside the noise: the same comparison with nobody in both."""
-    found = paired()
+def watching_table(follow, command):
+    """Measure what a command costs, beside the noise: the same comparison with nobody in both."""
+    found = paired(follow)
     cost = {name: [figure for figure, _ in figures] for name, figures in found.items()}
     rate = statistics.median(rate for figures in found.values() for _, rate in figures)
-    table = measure.Table(f"axds log top on {rate:,.0f} messages a second (theirs: nobody watches)")
+    table = measure.Table(f"{command} on {rate:,.0f} messages a second (theirs: nobody watches)")
     for what, ours, theirs in (("CPU for a message", "watched", "alone"), ("noise", "alone again", "alone")):
         ratio = statistics.median(a / b for a, b in zip(cost[ours], cost[theirs], strict=True))
         a, b = statistics.median(cost[ours]), statistics.median(cost[theirs])
@@ -130,7 +155,7 @@ def import_table():
 
 
 def main():
-    return [watching_table(), import_table()]
+    return [watching_table(top, "axds log top"), watching_table(watch, "axds log watch"), import_table()]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Print messages of a log in the order of their times, as values where the source says what they are.
+"""Print messages of a log by time, as values where their source is described.
 
-A line has the time (UTC), the source and the value: that of an array of more than
-16 values is its shape and range, --json has all of it. Bytes of a source that was
-not described are hexadecimal. --json prints a JSON document for each message.
+A line has the time (UTC), the source and the value; of an array of more than 16
+values it has shape and range. Bytes of a source that was not described are
+hexadecimal. --json prints a JSON document with all values for each message.
 
 Example:
-    axds log cat /data/session_01/rig_data_log --source encoder --from 10 --to 12
+    axds log cat /data/rig_data_log --source encoder --from 10 --to 12
 """
 
 import argparse

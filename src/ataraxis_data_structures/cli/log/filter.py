@@ -1,7 +1,7 @@
 """Write new archives of a time range or of chosen sources; the log stays as it is.
 
 Example:
-    axds log filter /data/rig_data_log --source camera --from 60 --to 120 -o /data/minute
+    axds log filter /data/rig_data_log --source camera --from 60 -o /data/end
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""List the logs in a folder and below it: how they are kept, what is known to be wrong, and what is left to do.
+"""List logs: how they are kept, what is known to be wrong, what is left to do.
 
---running lists the loggers that write now, on this machine, wherever their logs are
-unless DIRECTORY says so.
+They are those in a folder and below it. --running lists the loggers that write
+now on this machine instead, those below DIRECTORY or all.
 
 Example:
     axds log ls /data

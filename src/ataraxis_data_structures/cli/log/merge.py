@@ -1,7 +1,7 @@
-"""Make one log of several: an archive for each source, its messages in the order of their times.
+"""Make one log of several: an archive for each source, in the order of time.
 
-Sources are the same if their numbers are; the earliest onset becomes that of all.
-The logs stay as they are.
+Sources are the same if their numbers are; the earliest onset becomes that of
+all. The logs stay as they are.
 
 Example:
     axds log merge /data/rig_data_log /data/rig_2_data_log -o /data/day

@@ -1,9 +1,10 @@
-"""Show a running logger in a browser of this machine: rates, lag, drops, disk, pictures.
+"""Show a running logger in a browser: rates, lag, drops, free disk, pictures.
 
-The page shows the latest picture or trace of each described source. It is served at
-an address of this machine that holds a secret token, until the logger ends or Ctrl-C.
-Without DIRECTORY it is the one logger that runs here. Nothing is asked of the rig's
-processes: the figures lie in shared memory, the messages in the log's journals.
+The page has the latest picture or trace of each described source. It is served
+at an address of this machine that holds a secret token, until the logger ends
+or Ctrl-C. Without DIRECTORY it is the one logger that runs here. Nothing is
+asked of the rig's processes: the figures lie in shared memory, the messages in
+the log's journals.
 
 Example:
     axds log watch /data/session_01/rig_data_log
