@@ -3,6 +3,7 @@
 # The layers; a package imports only from those beneath it.
 #
 #   cli/                                 the commands of `axds`
+#   rig/                                 recordings that a YAML file describes
 #   store/                               a folder of plain files with a history
 #   logs/    jobs/                       what the rig recorded | who is working on it
 #   memory/  files/  config/ series      shared arrays and queues | folders | YAML | interpolation
