@@ -179,7 +179,9 @@ STATES = {
     two_sessions: Look("not assembled", 0, 1, 1, 0, (NEXT_SPLIT, NEXT_SPLIT, "sessions", "nothing"), sessions=2),
     dropped: Look("not assembled", 0, 1, 1, 0, ("dropped", "dropped", "drops", "dropped"), dropped=True),
     gaps: Look("not assembled", 0, 1, 1, 0, ("gaps", "gaps", "gaps", "nothing is known"), gaps=1),
-    cut_archive: Look("assembled", 1, 1, 1, 0, ("1_log.npz", "1_log.npz", "1_log.npz", "nothing is known"), gaps=None),
+    cut_archive: Look(
+        "assembled", 1, 1, 1, 1, ("1_log.npz", "1_log.npz", "1_log.npz", "archives that were cut"), gaps=None
+    ),
     damaged_journal: Look("not assembled", 0, 1, 1, 1, ("damaged", "rate Hz", "journals", "axds log verify")),
     foreign_files: Look("assembled", 0, 0, 0, 0, ("check sums", "rate Hz", "all checks passed", "nothing is known")),
     in_use: Look("recording", 0, 0, 0, 1, ("recorded", "rate Hz", "all checks passed", "at work")),

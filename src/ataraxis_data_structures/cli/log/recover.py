@@ -43,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
         "from shared memory": sum(found.salvaged.values()),
         "given their file": found.expanded,
         "whole in journals": sum(found.recovered.values()),
+        "out of archives that were cut": sum(found.rescued.values()),
+        "archives that were cut": len(found.cut_archives),
         "lost": sum(found.lost.values()),
         "dropped while recording": sum(found.dropped.values()),
         "records missing": found.missing,

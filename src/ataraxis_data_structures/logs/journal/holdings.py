@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..names import LOG_ARCHIVE_SUFFIX, source_of
 from . import layout
 from .layout import Header
 
@@ -16,6 +17,7 @@ class Holdings:
     Attributes:
         directory: The log directory.
         large: Names that may be files of large messages.
+        archives: Names of archives.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -23,14 +25,17 @@ class Holdings:
         self._journals: dict[tuple[int, int], Path] = {}
         self._headers: dict[Path, Header | None] = {}
         self.large: frozenset[str]
-        large = set()
+        self.archives: frozenset[str]
+        large, archives = set(), set()
         with os.scandir(directory) as found:  # among a million message files, a Path for each would take seconds
             for entry in found:
                 if entry.name.endswith(layout.SUFFIX) and entry.is_file():
                     self._add(directory / entry.name)
                 elif entry.name.startswith(_LARGE):
                     large.add(entry.name)
-        self.large = frozenset(large)
+                elif entry.name.endswith(LOG_ARCHIVE_SUFFIX) and source_of(entry.name) and entry.is_file():
+                    archives.add(entry.name)
+        self.large, self.archives = frozenset(large), frozenset(archives)
 
     def journals(self, queue_id: int | None = None) -> list[Path]:
         """Return the journals of one queue or of all, by queue and number."""

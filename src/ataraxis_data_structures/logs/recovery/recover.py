@@ -1,6 +1,7 @@
 """Completes a log whose processes were all killed: from the lanes into the journal, from the journal into files."""
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...memory import external
@@ -10,6 +11,7 @@ from ..journal.messages import Account, MessageScan
 from ..journal.reader import open_journals
 from ..log_directory import LogDirectory
 from ..pending import join_pending, refuse_waiting_logger
+from .archives import cut_archives, rescue
 from .files import expand_journals
 from .lanes import dead_queues, salvage
 
@@ -35,15 +37,21 @@ class Recovery:
     missing_queues: tuple[str, ...] = ()
     """Queues that the owner record names and that are gone from shared memory with what they held, if anything."""
 
+    rescued: dict[int, int] = field(default_factory=dict)
+    """Source -> whole messages of archives that were cut, which are files again."""
+    cut_archives: tuple[str, ...] = ()
+    """Archives that were cut: what was behind the cut is lost."""
+
     @property
     def whole(self) -> bool:
         """Whether nothing that was accepted is known to be lost."""
-        return not (self.lost or self.missing or self.damaged_bytes or self.missing_queues)
+        return not (self.lost or self.missing or self.damaged_bytes or self.missing_queues or self.cut_archives)
 
 
 def recover_log_directory(directory: Path, *, patience_s: float = 60.0, force: bool = False) -> Recovery:
     """Finish what sessions that died left of a log and return what there is; nothing to do is no error.
 
+    Of an archive that was cut, the whole messages become files again, and it is set aside as `NAME.damaged`.
     A directory that was renamed, mounted elsewhere or restored finds its messages; a copy does not take the original's.
 
     Args:
@@ -66,6 +74,16 @@ def recover_log_directory(directory: Path, *, patience_s: float = 60.0, force: b
         return _recover(locked, counted=True, force=force)
 
 
+def _with_archives(found: Recovery, holdings: Holdings) -> Recovery:
+    """Rescue what is whole in archives that were cut, unless journals are left that may hold the same messages."""
+    cut = cut_archives(holdings.directory, holdings.archives)
+    rescued: Counter[int] = Counter()
+    if cut and not holdings.journals():
+        for archive in cut:
+            rescued.update(rescue(archive))
+    return replace(found, rescued=dict(sorted(rescued.items())), cut_archives=tuple(path.name for path in cut))
+
+
 def finish_log_directory(directory: LogDirectory) -> None:
     """Recover a log directory that the caller holds, without the counting, which reads all its journals."""
     _recover(directory, counted=False)
@@ -83,11 +101,11 @@ def _recover(directory: LogDirectory, *, counted: bool, force: bool = False) -> 
     queues = dead_queues(path, names.memory)
     external.remove(external.left_in(path, holdings.large, names.memory))
     if not record.queues and not queues and not holdings.journals():
-        return Recovery()
+        return _with_archives(Recovery(), holdings) if counted else Recovery()
     salvaged = salvage(queues, directory, holdings, names)
     account = scan_journals(holdings) if counted else Account()
     expanded = expand_journals(holdings)
-    return Recovery(
+    found = Recovery(
         salvaged=dict(sorted(salvaged.items())),
         expanded=expanded,
         recovered=account.recovered,
@@ -97,6 +115,7 @@ def _recover(directory: LogDirectory, *, counted: bool, force: bool = False) -> 
         damaged_bytes=account.damaged_bytes,
         missing_queues=_forget_missing(directory, force=force),
     )
+    return _with_archives(found, holdings) if counted else found
 
 
 def _forget_missing(directory: LogDirectory, *, force: bool) -> tuple[str, ...]:
