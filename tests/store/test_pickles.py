@@ -235,11 +235,3 @@ def test_a_shared_array_is_kept_as_a_copy_of_its_values(store):
         shared[0] = 9
         assert store.get("a").tolist() == [0, 1, 2, 3, 4]
         shared.destroy()
-
-
-def test_a_scikit_learn_model_predicts_as_before(store):
-    linear = pytest.importorskip("sklearn.linear_model")
-    model = linear.Ridge().fit([[0.0], [1.0]], [0, 1])
-    store.add("m", model)
-    assert store.info("m").about["framework"] == "sklearn"
-    assert store.get("m").predict([[3.0]]) == model.predict([[3.0]])
