@@ -410,10 +410,12 @@ store, log = Store(sys.argv[1]), sys.argv[2]
 
 @store.memo(version=1)
 def slow(x):
+    if len(sys.argv) > 3 and not os.fork():
+        time.sleep(60)  # a child that outlives its parent's death
+        os._exit(0)
     with open(log, "a") as file:
         file.write(f"{os.getpid()}\\n")
     if len(sys.argv) > 3:
-        os.fork() or time.sleep(60)  # a child that outlives its parent's death
         time.sleep(60)
     time.sleep(0.2)
     return x * 2
