@@ -292,6 +292,9 @@ def _answer(call: "_Call", run: Run, judge: Callable[[Run, Step], object], group
             return (done, 0, 0) if step.is_middle else (0, -deed, 0)
         if deed == "kill everybody":
             group.kill()
+            for pid in {step.pid for step in run.steps}:  # also those in sessions of their own
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         else:
             os.kill(call.process, signal.SIGKILL)
         return (0, -errno.EINTR, 0)

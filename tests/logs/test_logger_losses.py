@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 
 from ataraxis_data_structures import assemble_log_archives, recover_log_directory
@@ -149,7 +150,6 @@ def test_a_lane_that_vanished_with_its_producer_is_told_by_stop(tmp_path):
 LIMITED = """
     import resource, sys
     from pathlib import Path
-    import numpy as np
     from ataraxis_data_structures import DataLogger, LogPackage
     folder, storage, limit, size = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -202,7 +202,6 @@ def test_a_program_that_puts_after_stop_leaves_no_resource_open(tmp_path):
     program = """
         import sys
         from pathlib import Path
-        import numpy as np
         from ataraxis_data_structures import DataLogger, LogPackage
         logger = DataLogger(Path(sys.argv[1]), "test")
         logger.start()
@@ -281,7 +280,7 @@ def test_a_journal_whose_sync_failed_in_recovery_is_written_anew_by_the_next(tmp
 
 
 @pytest.mark.parametrize("failing_at", [1, 2])
-def test_an_assembly_whose_folder_could_not_be_synced_writes_its_archives_anew(tmp_path, monkeypatch, failing_at):
+def test_an_assembly_whose_folder_could_not_be_synced_renames_its_archives_again(tmp_path, monkeypatch, failing_at):
     journal_of(tmp_path, storage=layout.JOURNAL)
     folders = []
 
@@ -296,12 +295,19 @@ def test_an_assembly_whose_folder_could_not_be_synced_writes_its_archives_anew(t
     with pytest.raises(OSError, match="Input/output"):
         assemble_log_archives(tmp_path, 1)
     assert list(tmp_path.glob("*.axj"))
-    assert not (tmp_path / publish.MARKER).exists()
-    before = {path.stat().st_ino for path in tmp_path.glob("*.npz")}
+    renamed = []
+
+    def rename(source, target, real=os.rename, **folders):
+        renamed.append(target)
+        real(source, target, **folders)
+
+    monkeypatch.setattr(publish.os, "rename", rename)
     assemble_log_archives(tmp_path, 1)
+    assert renamed[-1] == "1_log.npz"
     (archive,) = tmp_path.iterdir()
     assert archive.name == "1_log.npz"
-    assert archive.stat().st_ino not in before
+    with np.load(archive) as read:
+        assert len(read.files) == COUNT
 
 
 def test_a_half_written_append_is_marked_before_anything_else_is_begun(tmp_path, monkeypatch):

@@ -11,7 +11,8 @@ The archives stand aside, synced and read back. A marker file then says, with a 
 From the moment it stands, whoever comes next goes on: renames what is not renamed yet, removes the listed sources that
 are left, then the marker. A listed file counts as left over only if it is not younger than the marker and an archive
 holds its bytes: a session that began meanwhile may have used the name of one that was gone. All other files are new.
-A sync of the names that fails takes the marker back: no source is removed, and the next assembly begins anew.
+A sync of the names that fails removes no source; the next assembly renames the archives again before it syncs, since a
+second sync alone would succeed and lie: the kernel has dropped what it could not write.
 """
 
 import os
@@ -35,7 +36,12 @@ from .writer import Written
 MARKER = ".axds-assembly"
 
 _HEAD = b"axds assembly 1\n"
-_TEMPORARY = re.compile(r"\.\d+_log\.npz\.tmp|\.axds-assembly\.tmp", re.ASCII)
+# What an assembly or a logger that was killed had not renamed yet; none works here while the directory is locked.
+_TEMPORARY = re.compile(
+    r"\.\d+_log\.npz\.tmp|\.\d{3}_\d{20}(_\d+)?\.npy\.tmp|\.journal-[0-9a-f]{16}-\d{4,}\.axj\.tmp"
+    r"|\.axds-(assembly|logger\.json|session-[0-9a-f]{16})\.tmp",
+    re.ASCII,
+)
 _SOURCE = b"source "
 _NAMES_AT_ONCE = 65536
 _BLOCK_BYTES = 2**20
@@ -73,7 +79,7 @@ def finish(folder: int, path: Path, *, resumed: bool = True) -> None:
             archives, damaged = _read_marker(file)
             for archive in archives:
                 _put_in_place(folder, archive)
-            _sync_names(folder)
+            os.fsync(folder)
             if resumed:
                 _remove_left_over(folder, path, archives, file)
             else:
@@ -103,19 +109,7 @@ def _write_marker(folder: int, archives: list[Aside], sources: Iterable[str], da
         file.flush()
         os.fsync(fd)
     os.rename(f"{MARKER}.tmp", MARKER, src_dir_fd=folder, dst_dir_fd=folder)
-    _sync_names(folder)
-
-
-def _sync_names(folder: int) -> None:
-    """Sync the names of a folder; after an error the marker goes, and the next assembly writes the archives anew.
-
-    A second sync would succeed and lie: the kernel has dropped what it could not write.
-    """
-    try:
-        os.fsync(folder)
-    except OSError:
-        os.unlink(MARKER, dir_fd=folder)
-        raise
+    os.fsync(folder)
 
 
 def _blocks(lines: list[str], sources: Iterable[str]) -> Iterator[bytes]:
@@ -163,7 +157,10 @@ def _put_in_place(folder: int, archive: Aside) -> None:
     written, name = archive
     if _is_written(folder, written.temporary, written):
         os.rename(written.temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    elif not _is_written(folder, name, written):
+    elif _is_written(folder, name, written):  # renamed by an assembly that ended before its names were synced
+        os.rename(name, written.temporary, src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename(written.temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    else:
         raise ArchiveError(
             f"{name} is not the archive that an assembly wrote before it was killed; "
             f"nothing was removed: put that archive back, or remove {MARKER} to assemble the sources anew"
