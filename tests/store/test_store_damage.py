@@ -102,6 +102,7 @@ def test_a_writer_sets_a_longer_mirror_aside(store):
     assert [path.read_bytes() for path in mirror.parent.glob("mirror.*")] == [whole]
 
 
+@pytest.mark.timeout(1800)
 def test_any_flipped_byte_of_the_ledger_is_reported_and_repaired(store, rounds):
     filled(store)
     before = seen(store)
