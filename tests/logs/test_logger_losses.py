@@ -150,6 +150,7 @@ def test_a_lane_that_vanished_with_its_producer_is_told_by_stop(tmp_path):
 LIMITED = """
     import resource, sys
     from pathlib import Path
+    import numpy as np
     from ataraxis_data_structures import DataLogger, LogPackage
     folder, storage, limit, size = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -202,6 +203,7 @@ def test_a_program_that_puts_after_stop_leaves_no_resource_open(tmp_path):
     program = """
         import sys
         from pathlib import Path
+        import numpy as np
         from ataraxis_data_structures import DataLogger, LogPackage
         logger = DataLogger(Path(sys.argv[1]), "test")
         logger.start()
