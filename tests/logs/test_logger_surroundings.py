@@ -83,12 +83,14 @@ print(len(list(logger.output_directory.glob("*.npy"))))
     assert (done.stdout.strip(), done.returncode) == ("1", 0), done.stderr
 
 
-def test_a_producer_whose_main_thread_ended_is_alive_and_its_messages_are_logged(tmp_path):
+@pytest.mark.parametrize("first_after_s", [0.0, 0.5], ids=["before", "after"])
+def test_a_producer_whose_main_thread_ended_is_alive_and_its_messages_are_logged(tmp_path, first_after_s):
     with logger_in(tmp_path, storage="journal") as logger:
         logger.start()
         queue, accepted = logger.input_queue, tmp_path / "accepted"
 
         def put():
+            time.sleep(first_after_s)  # the main thread has ended then
             for number in range(20):
                 queue.put(package(bytes([number]), time=number))
                 accepted.write_text(str(number + 1))

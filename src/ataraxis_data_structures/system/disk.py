@@ -68,7 +68,7 @@ def open_nameless(folder: Path) -> int | None:
     Raises:
         OSError: The folder is missing, or may not be written.
     """
-    if not hasattr(os, "O_TMPFILE") or not os.path.isdir("/proc/self/fd"):  # noqa: PTH112 for `give_name`
+    if not hasattr(os, "O_TMPFILE") or not os.path.isdir("/proc/thread-self/fd"):  # noqa: PTH112 for `give_name`
         return None
     try:
         return os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666)
@@ -90,7 +90,7 @@ def give_name(descriptor: int, name: str | Path, folder: int | None = None) -> N
         FileExistsError: The name is taken.
     """
     # A descriptor for the folder makes Python call linkat, which follows the link in /proc; link does not.
-    source = f"/proc/self/fd/{descriptor}"
+    source = f"/proc/thread-self/fd/{descriptor}"  # the main thread may have ended, and then has none
     os.link(source, name, src_dir_fd=descriptor if folder is None else folder, dst_dir_fd=folder, follow_symlinks=True)
 
 

@@ -48,7 +48,7 @@ def boot_id() -> bytes:
 def pid_namespace() -> int:
     """Return the number of this process's pid namespace; 0 where there are none."""
     try:
-        return Path("/proc/self/ns/pid").stat().st_ino
+        return Path("/proc/thread-self/ns/pid").stat().st_ino
     except OSError:
         return 0
 
