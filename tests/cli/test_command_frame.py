@@ -29,7 +29,7 @@ def test_a_command_lives_in_a_file_of_its_name_and_its_help_shows_an_example(nam
 def test_every_file_of_a_group_that_can_run_is_a_command():
     folder = Path(cli.__file__).parent
     found = {
-        " ".join(path.relative_to(folder).with_suffix("").parts).replace("_", "-")
+        " ".join(path.relative_to(folder).with_suffix("").parts).replace("_", "-").replace("imports ", "import-")
         for path in folder.rglob("*.py")
         if "\ndef run(arguments" in path.read_text()
     }

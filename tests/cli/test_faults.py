@@ -46,6 +46,11 @@ GOOD = {
     "log ls": "log ls {root}",
     "log show": "log show {log}",
     "log top": "log top watched --count 1 --every 0.1",
+    "log watch": "log watch",
+    "log cat": "log cat {log}",
+    "log filter": "log filter {log} -o {root}/filtered",
+    "log merge": "log merge {log} -o {root}/merged",
+    "record": "record {rig} {root}/recorded --duration 0.2",
     "log assemble": "log assemble {files}",
     "log verify": "log verify {log}",
     "log split": "log split {files}",
@@ -124,6 +129,36 @@ TABLE = {
         "wrong": Row("log top {notes}", "instance_name"),
         "denied": Row("log top watched", "expected a logger called 'watched' that runs here and is yours"),
         "full": "writes nothing",
+    },
+    "log watch": {
+        "missing": Row("log watch {nowhere}", NO_FILE),
+        "wrong": Row("log watch {notes}", "log ls --running"),
+        "denied": Row("log watch", "log ls --running"),
+        "full": "writes nothing",
+    },
+    "log cat": {
+        "missing": Row("log cat {nowhere}", NO_FILE),
+        "wrong": Row("log cat {empty}", NO_LOG),
+        "denied": Row("log cat {sealed}", f"1_log.npz: P{DENIED}"),
+        "full": "writes nothing",
+    },
+    "log filter": {
+        "missing": Row("log filter {nowhere} -o {root}/filtered", NO_FILE),
+        "wrong": Row("log filter {empty} -o {root}/filtered", NO_LOG),
+        "denied": Row("log filter {sealed} -o {root}/filtered", f"1_log.npz: P{DENIED}"),
+        "full": Row("log filter {log} -o {full}/filtered", FULL),
+    },
+    "log merge": {
+        "missing": Row("log merge {nowhere} -o {root}/merged", NO_FILE),
+        "wrong": Row("log merge {empty} -o {root}/merged", NO_LOG),
+        "denied": Row("log merge {sealed} -o {root}/merged", f"1_log.npz: P{DENIED}"),
+        "full": Row("log merge {log} -o {full}/merged", FULL),
+    },
+    "record": {
+        "missing": Row("record {nowhere}", NO_FILE),
+        "wrong": Row("record {notes}", "notes.txt"),
+        "denied": Row("record {rig} {locked}/deep --duration 0.1", DENIED),
+        "full": Row("record {rig} {full}/deep --duration 0.1", "No space left on device"),
     },
     "log assemble": {
         "missing": Row("log assemble {nowhere}", NO_FILE),
@@ -440,6 +475,10 @@ def scene(logs, tmp_path):
     shutil.copytree(root / "log", root / "sealed")
     subprocess.run(["git", "init", "-q", root / "repository"], check=True)
     save_ptycho(root / "data.npz")
+    (root / "idle_rig.py").write_text(
+        "def idle(source):\n    for _ in source.running(rate_hz=50):\n        source.put(1)\n"
+    )
+    (root / "rig.yaml").write_text("log: rig\nsources:\n  idle: {producer: 'idle_rig:idle', dtype: u1}\n")
     (root / "tree").mkdir()
     (root / "tree" / "_meta.yaml").write_text("config: {n: 1}\nstatus: done\n")
     (root / "folio").mkdir()
@@ -459,6 +498,7 @@ def scene(logs, tmp_path):
         "log": root / "log" / "rig_data_log",
         "sealed": root / "sealed" / "rig_data_log",
         "store": store.path,
+        "rig": root / "rig.yaml",
         "segment": f"axds-fault-{os.getpid()}",
         "foreign": f"foreign-{os.getpid()}",
     }
@@ -490,7 +530,7 @@ def line_of(text, scene):
 
 def needs_memory(command, stack, tmp_path, name):
     """Let there be the shared memory that a command looks at."""
-    if command == "log top":
+    if command in ("log top", "log watch"):
         stack.enter_context(DataLogger(tmp_path / "top", "watched", storage="journal"))
     if command in ("shm show", "shm rm"):
         code = "import sys; from ataraxis_data_structures.memory.segment import Kind, Segment\n"
@@ -545,7 +585,7 @@ def test_a_reader_that_leaves_ends_a_command_silently(command, scene, tmp_path):
         process = run_good(command, scene, stack, tmp_path, stdout=write)
         os.close(write)
         err = process.communicate(timeout=60)[1]
-    bars = [line for line in err.replace("\r", "\n").splitlines() if line and not line.startswith("recording")]
+    bars = [line for line in err.replace("\r", "\n").splitlines() if line and "recording" not in line]
     assert (process.returncode, bars) == (141, [])
 
 

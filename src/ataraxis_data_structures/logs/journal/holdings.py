@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..names import LOG_ARCHIVE_SUFFIX, source_of
+from ..names import LOG_ARCHIVE_SUFFIX, is_file, source_of
 from . import layout
 from .layout import Header
 
@@ -29,11 +29,11 @@ class Holdings:
         large, archives = set(), set()
         with os.scandir(directory) as found:  # among a million message files, a Path for each would take seconds
             for entry in found:
-                if entry.name.endswith(layout.SUFFIX) and entry.is_file():
+                if entry.name.endswith(layout.SUFFIX) and is_file(entry):
                     self._add(directory / entry.name)
                 elif entry.name.startswith(_LARGE):
                     large.add(entry.name)
-                elif entry.name.endswith(LOG_ARCHIVE_SUFFIX) and source_of(entry.name) and entry.is_file():
+                elif entry.name.endswith(LOG_ARCHIVE_SUFFIX) and source_of(entry.name) and is_file(entry):
                     archives.add(entry.name)
         self.large, self.archives = frozenset(large), frozenset(archives)
 

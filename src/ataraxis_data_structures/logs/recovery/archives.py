@@ -44,7 +44,10 @@ def rescue(archive: Path) -> Counter[int]:
 
 def _is_cut(path: Path) -> bool:
     try:
-        npz.Directory(_mapped(path))
+        if path.is_file():
+            npz.Directory(_mapped(path))
+    except OSError:  # who reads the archive says why it cannot
+        return False
     except ValueError:
         return True
     return False
