@@ -132,6 +132,7 @@ def no_leaks(request, tmp_path_factory):
     tmp_path_factory.getbasetemp()  # pytest's own folder is no leak
     gc.collect()
     gc.freeze()  # the next collections look at what this test makes alone: they were half of the time of a small test
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a command that ran in this process ignores it at its end
     before = _snapshot()
     yield
     deadline = time.monotonic() + 5

@@ -56,18 +56,20 @@ class Watch:
 @pytest.fixture(params=["npy", "journal"])
 def rig(request, tmp_path):
     """Return what starts a logger and a watch on it, both of which end after the test."""
-    endings, watches = [], []
+    endings, watches, kept = [], [], []
 
     def make():
         logger = DataLogger(tmp_path, "rig", storage=request.param)
         endings.append(logger._finalizer)
         logger.start()
+        kept.append(logger)  # or it would end with the test, and the watch by itself
         watches.append(Watch(tmp_path))
         return logger, watches[-1]
 
     yield make
     for watch in watches:
         watch.end()
+    kept.clear()
     gc.collect()
     for end in endings:
         end()

@@ -39,7 +39,7 @@ def _has_living_thread(pid: int) -> bool:
 def boot_id() -> bytes:
     """Return the 16 bytes by which the kernel names this boot; zeros where it names none."""
     try:
-        return bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").replace("-", ""))
+        return bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_bytes().replace(b"-", b"").decode())
     except OSError:
         return bytes(16)
 
@@ -87,7 +87,7 @@ def who_locks(status: os.stat_result) -> int:
     """Return the pid of the process that has an exclusive flock on a file or folder; 0 if that can't be told."""
     place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     try:
-        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+        lines = Path("/proc/locks").read_bytes().decode().splitlines()
     except OSError:
         return 0
     for words in map(str.split, lines):  # number: FLOCK ADVISORY WRITE pid place start end

@@ -36,12 +36,7 @@ from .writer import Written
 MARKER = ".axds-assembly"
 
 _HEAD = b"axds assembly 1\n"
-# What an assembly or a logger that was killed had not renamed yet; none works here while the directory is locked.
-_TEMPORARY = re.compile(
-    r"\.\d+_log\.npz\.tmp|\.\d{3}_\d{20}(_\d+)?\.npy\.tmp|\.journal-[0-9a-f]{16}-\d{4,}\.axj\.tmp"
-    r"|\.axds-(assembly|logger\.json|session-[0-9a-f]{16})\.tmp",
-    re.ASCII,
-)
+_TEMPORARY = re.compile(r"\.\d+_log\.npz\.tmp|\.axds-assembly\.tmp", re.ASCII)
 _SOURCE = b"source "
 _NAMES_AT_ONCE = 65536
 _BLOCK_BYTES = 2**20

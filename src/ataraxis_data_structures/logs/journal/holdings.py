@@ -1,6 +1,7 @@
 """The journals of a log directory, found by one listing and known by their headers, each of which is read once."""
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,11 @@ from . import layout
 from .layout import Header
 
 _LARGE = ".axds-"  # files of large messages begin with it
+_UNFINISHED = re.compile(
+    r"\.\d{3}_\d{20}(_\d+)?\.npy\.tmp|\.journal-[0-9a-f]{16}-\d{4,}\.axj\.tmp"
+    r"|\.axds-(logger\.json|session-[0-9a-f]{16})\.tmp",
+    re.ASCII,
+)
 
 
 class Holdings:
@@ -18,6 +24,7 @@ class Holdings:
         directory: The log directory.
         large: Names that may be files of large messages.
         archives: Names of archives.
+        unfinished: Names of what a logger that was killed had not renamed yet.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -26,16 +33,19 @@ class Holdings:
         self._headers: dict[Path, Header | None] = {}
         self.large: frozenset[str]
         self.archives: frozenset[str]
-        large, archives = set(), set()
+        self.unfinished: frozenset[str]
+        large, archives, unfinished = set(), set(), set()
         with os.scandir(directory) as found:  # among a million message files, a Path for each would take seconds
             for entry in found:
                 if entry.name.endswith(layout.SUFFIX) and is_file(entry):
                     self._add(directory / entry.name)
+                elif entry.name.startswith(".") and _UNFINISHED.fullmatch(entry.name):
+                    unfinished.add(entry.name)
                 elif entry.name.startswith(_LARGE):
                     large.add(entry.name)
                 elif entry.name.endswith(LOG_ARCHIVE_SUFFIX) and source_of(entry.name) and is_file(entry):
                     archives.add(entry.name)
-        self.large, self.archives = frozenset(large), frozenset(archives)
+        self.large, self.archives, self.unfinished = frozenset(large), frozenset(archives), frozenset(unfinished)
 
     def journals(self, queue_id: int | None = None) -> list[Path]:
         """Return the journals of one queue or of all, by queue and number."""

@@ -18,6 +18,7 @@ from ...system.process import own_identity
 from ...system.progress import make_bar
 from ..control_words import Ended, Note
 from ..descriptions import SourceDescription, describe, write_description
+from ..log_directory import LogDirectory
 from ..names import LOG_DIRECTORY_SUFFIX
 from ..owner_record import OwnerRecord
 from ..recovery.files import without_file
@@ -389,13 +390,22 @@ class Session:
             warnings.warn(f"the log in {self.queue.directory} is not complete: {error}", RuntimeWarning, stacklevel=2)
             if self._was_started:
                 return  # what the lanes hold is left to recovery
+        is_recorded = bool(self.queue.hub.notes[Note.RECORDED])
         lost = self.queue.discard()
+        if is_recorded and not self._was_started:
+            self._forget()
         if lost > self.sources.onsets:
             warnings.warn(
                 f"{lost - self.sources.onsets} messages were put into a logger that was never started, and are dropped",
                 RuntimeWarning,
                 stacklevel=2,
             )
+
+    def _forget(self) -> None:
+        """Take a queue out of the owner record whose start failed, or a recovery would miss it."""
+        directory = Path(self._settings["directory"])
+        with suppress(OSError), LogDirectory(directory, "logger", queue_id=self.queue.id, patience_s=-1) as locked:
+            locked.record.without(self.queue.id).write(locked.descriptor)
 
     def _write_the_rest(self) -> None:
         """Refuse further puts and write those that came after the last stop."""

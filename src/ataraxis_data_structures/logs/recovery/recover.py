@@ -97,6 +97,8 @@ def _recover(directory: LogDirectory, *, counted: bool, force: bool = False) -> 
         holdings = Holdings(path)
     if counted:
         refuse_waiting_logger(path, holdings.large)
+    for name in holdings.unfinished:
+        (path / name).unlink(missing_ok=True)
     names = Names.look()._replace(directory=holdings.large)
     queues = dead_queues(path, names.memory)
     external.remove(external.left_in(path, holdings.large, names.memory))
