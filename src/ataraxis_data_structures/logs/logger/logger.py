@@ -302,9 +302,9 @@ class Session:
                 self.queue.state = "new"
             if self.queue.state == "closed":
                 raise RuntimeError("expected the user that made the logger to start it, got another")
+            self._was_started = True  # also if it fails: what was accepted is written at the end, or left to recovery
             self._supervisor = Supervisor(self.queue, self._settings)
             self._supervisor.watch()
-            self._was_started = True
             self.sources.put_onsets(self.queue)
 
     def _make_directory(self) -> None:
@@ -392,7 +392,7 @@ class Session:
                 return  # what the lanes hold is left to recovery
         is_recorded = bool(self.queue.hub.notes[Note.RECORDED])
         lost = self.queue.discard()
-        if is_recorded and not self._was_started:
+        if is_recorded:
             self._forget()
         if lost > self.sources.onsets:
             warnings.warn(
