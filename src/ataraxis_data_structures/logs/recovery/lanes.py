@@ -141,8 +141,10 @@ def _salvage(name: str, directory: LogDirectory, holdings: Holdings, names: Name
         counts: Counter[int] = Counter()
         release_written(drain, holdings, queue_id)
         if not drain.idle:
+            # Not the first one's number where earlier journals became files: records before it would count as missing.
+            number = max(holdings.next_number(queue_id), drain.hub.notes[Note.NUMBER] if drain.id is not None else 0)
             header = layout.Header(
-                queue_id, holdings.next_number(queue_id), salt, _storage_of(holdings, queue_id, directory.record),
+                queue_id, number, salt, _storage_of(holdings, queue_id, directory.record),
                 time.time_ns() // 1000, process.boot_id(),
             )  # fmt: skip
             with Appender(path, header) as journal:
