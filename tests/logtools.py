@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ataraxis_data_structures import DataLogger, LogPackage
+from ataraxis_data_structures import DataLogger, LogPackage, assemble_log_archives
 from ataraxis_data_structures.logs.journal.messages import MessageScan
 from ataraxis_data_structures.logs.journal.reader import open_journals
 
@@ -29,6 +29,17 @@ def logger_in(folder, name="test", **options):
         logger._finalizer()
         del logger
         gc.collect()
+
+
+def assemble_when_free(directory, within_s=60):
+    """Assemble a log whose program was killed, once its logger process has ended."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            return assemble_log_archives(directory)
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def read_files(folder):

@@ -23,7 +23,7 @@ from ataraxis_data_structures import (
     assemble_log_archives,
     open_session,
 )
-from logtools import logger_in
+from logtools import assemble_when_free, logger_in
 
 STORAGES = ("npy", "journal")
 FRAME = {"name": "camera", "dtype": "u1", "shape": (24, 32), "rate_hz": 60.0, "unit": "counts"}
@@ -284,14 +284,7 @@ def test_a_process_that_dies_amid_a_loan_loses_that_message_alone(tmp_path, stor
     killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), storage], check=False)
     assert killed.returncode == -signal.SIGKILL
     directory = tmp_path / "rig_data_log"
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            assemble_log_archives(directory)
-            break
-        except OSError:  # the logger process is at its end
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+    assemble_when_free(directory)
     reader = open_session(directory)["camera"]
     assert reader.arrays()[:, 3, 3].tolist() == list(range(50))
     assert reader.source.shape == (24, 32)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ataraxis_data_structures import SharedMemoryArray, assemble_log_archives, open_session
+from logtools import assemble_when_free
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "describe-the-sources.md"
 RECORD, READ = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
@@ -36,13 +37,7 @@ def test_a_rig_that_was_killed_is_read_as_any_other(tmp_path):
         time.sleep(0.02)
     os.killpg(program.pid, signal.SIGKILL)
     program.wait()
-    while True:
-        try:
-            assemble_log_archives(directory)
-            break
-        except OSError:  # the logger process is at its end
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    assemble_when_free(directory)
     SharedMemoryArray.create_array("rig_run", np.ones(1, np.uint8), exists_ok=True).destroy()  # the rig could not
     session = open_session(directory)
     frames = session["camera"].arrays()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..system.atomic import replace_file
 from ..system.disk import read_record_file
 
 if TYPE_CHECKING:
@@ -126,17 +127,8 @@ def description_path(directory: Path, session: str, code: int) -> Path:
 
 def write_description(directory: Path, session: str, description: SourceDescription) -> None:
     """Put a description into a log directory, in place of an older one, synced."""
-    path = description_path(directory, session, description.code)
-    aside = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        with aside.open("w", encoding="utf-8") as file:
-            json.dump(description.document(), file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    data = json.dumps(description.document()).encode()
+    replace_file(description_path(directory, session, description.code), data)
 
 
 def read_descriptions(directory: Path) -> dict[str, dict[int, SourceDescription]]:
